@@ -1,0 +1,123 @@
+"""Settings of the engine, read from the environment (prefix `RECOVERY_`) and `.env`. Only the shells read them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+
+from pydantic import Field, SecretStr
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+
+class Settings(BaseSettings):
+    """Every setting has a working default but secrets and who the sender is.
+
+    Days are whole days in UTC, shares lie in 0..1, money is in the reporting currency.
+    """
+
+    model_config = SettingsConfigDict(env_prefix="RECOVERY_", env_file=".env", extra="ignore", frozen=True)
+
+    var_dir: Path = Field(Path("var"), description="folder of all state; relative to the project's root")
+    sources_file: Path = Field(Path("sources.yml"), description="declares the sources to ingest")
+    example_data: Path = Field(Path("../shared/data"), description="folder with public tables for examples and tests")
+    ledger_url: SecretStr | None = Field(None, description="SQLAlchemy URL of the ledger; default SQLite below var_dir")
+    mlflow_tracking_uri: str | None = Field(None, description="MLflow store; default SQLite below var_dir")
+
+    dormant_after_days: int = Field(30, ge=1, description="days without inbound activity before a lead is dormant")
+    market_dormant_after_days: dict[str, int] = Field(
+        default_factory=lambda: {"b2b": 90, "real_estate": 60},
+        description="presets by market; `market` of a source picks one",
+    )
+    max_dormancy_days: int = Field(365, ge=30, description="an e-mail is not planned past this dormancy")
+    horizon_days: int = Field(30, ge=1, description="length of the label window")
+    outcome_level: Literal[1, 2, 3, 4] = Field(2, description="level at which a person counts as reactivated")
+    label_lag_days: int = Field(2, ge=2, le=30, description="days granted for outcomes to be observed")
+    owner_contact_days: int = Field(14, ge=0, description="contact by the owner in this many days is not dormant")
+    training_weeks: int = Field(26, ge=4, le=156, description="weekly as-of dates in the training panel")
+    max_training_snapshots: int = Field(500_000, ge=1_000, description="cap of the training panel, by hash sample")
+    min_training_people: int = Field(1_000, ge=1, description="below this the scorecard is used")
+    min_training_events: int = Field(120, ge=1, description="below this the scorecard is used")
+    seed: int = Field(7, description="seed of every random choice")
+    retrain_every_days: int = Field(1, ge=1, description="days between candidate fits")
+    promote_every_days: int = Field(7, ge=1, description="least days between promotions")
+
+    reasons_limit: int = Field(100_000, ge=0, description="most people who get written reasons in a run")
+    drift_warn_share: float = Field(0.3, ge=0, le=1, description="share of drifted features that warns")
+    drift_hold_share: float = Field(0.5, ge=0, le=1, description="share of drifted features that holds the batch")
+    source_silent_days: int = Field(3, ge=1, description="a source without a new activity this long holds the plan")
+    max_reject_share: float = Field(0.2, ge=0, le=1, description="a file with more rejected rows is refused")
+
+    batch_holdout: float = Field(0.10, ge=0, le=0.5, description="share of the chosen that is held out")
+    global_holdout: float = Field(0.05, ge=0, le=0.5, description="share of everyone that is never contacted")
+    explore_share: float = Field(0.05, ge=0, le=0.5, description="share of capacity given to random eligible people")
+    contact_gap_days: int = Field(14, ge=1, description="nobody is planned again within this many days")
+    capacity_email: int = Field(500, ge=0, description="e-mails a day")
+    capacity_sms: int = Field(0, ge=0, description="texts a day")
+    capacity_call: int = Field(40, ge=0, description="calls a day, as tasks for people")
+    capacity_crm_task: int = Field(0, ge=0, description="other CRM tasks a day")
+    account_cap: int = Field(2, ge=1, description="people of one account in a batch")
+    cautious_uplift: float = Field(0.15, ge=0, le=1, description="share of p assumed to be caused by a contact")
+    margin: float = Field(0.3, ge=0, le=1, description="share of a deal's amount that is kept")
+    reporting_currency: str = Field("USD", pattern="^[A-Z]{3}$", description="currency of reports")
+    cost_email: float = Field(0.002, ge=0, description="cost of an e-mail")
+    cost_sms: float = Field(0.02, ge=0, description="cost of a text")
+    cost_call: float = Field(4.0, ge=0, description="cost of an agent's call")
+    permission_policy: Literal["law", "explicit"] = Field("law", description="explicit demands recorded consent")
+    nurturing_enabled: bool = Field(True, description="false stops all planning", alias="NURTURING_AGENT_ENABLED")
+    sending_allowed: bool = Field(False, description="registers jobs that send; dry run otherwise")
+
+    sender_id: str = Field("main", description="sender to whom permission and batches belong")
+    sender_name: str | None = Field(None, description="who writes; no default")
+    sender_postal_address: str | None = Field(None, description="valid physical postal address; no default")
+    sender_from_address: str | None = Field(None, description="From address; no default")
+    unsubscribe_url: str | None = Field(None, description="HTTPS address of the unsubscribe page; no default")
+    style: Literal["educational", "friendly", "professional"] = Field("friendly", description="style of templates")
+    touch_count: int = Field(3, ge=1, le=5, description="steps of the initial playbook")
+
+    run_at: str = Field("05:00", pattern=r"^\d\d:\d\d$", description="UTC hour of the daily schedule")
+    dagster_port: int = Field(3000, ge=1, le=65535, description="loopback port of the Dagster UI")
+    mlflow_port: int = Field(5000, ge=1, le=65535, description="loopback port of the MLflow UI")
+    duckdb_memory: str = Field("6GB", description="DuckDB memory limit")
+    duckdb_threads: int = Field(2, ge=1, description="DuckDB threads")
+
+    @property
+    def warehouse_path(self) -> Path:
+        """DuckDB file."""
+        return self.var_dir / "warehouse" / "recovery.duckdb"
+
+    @property
+    def landing_dir(self) -> Path:
+        """Root of landed exports."""
+        return self.var_dir / "landing"
+
+    @property
+    def published_dir(self) -> Path:
+        """Root of published datasets."""
+        return self.var_dir / "published"
+
+    @property
+    def outbox_dir(self) -> Path:
+        """Root of emitted batches."""
+        return self.var_dir / "outbox"
+
+    @property
+    def report_dir(self) -> Path:
+        """Root of daily reports."""
+        return self.var_dir / "report"
+
+    @property
+    def secrets_dir(self) -> Path:
+        """Generated secrets, mode 0600."""
+        return self.var_dir / "secrets"
+
+    @property
+    def ledger_sqlalchemy_url(self) -> str:
+        """URL of the ledger."""
+        if self.ledger_url is not None:
+            return self.ledger_url.get_secret_value()
+        return f"sqlite:///{(self.var_dir / 'ledger' / 'ledger.sqlite').absolute()}"
+
+    @property
+    def tracking_uri(self) -> str:
+        """URL of the MLflow store."""
+        return self.mlflow_tracking_uri or f"sqlite:///{(self.var_dir / 'mlflow' / 'mlflow.sqlite').absolute()}"
