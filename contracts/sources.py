@@ -11,7 +11,16 @@ from typing import Annotated, Any, Final, Literal, Self
 from zoneinfo import available_timezones
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Discriminator,
+    Field,
+    Tag,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 
 from contracts.errors import BadInputError
 from contracts.words import Basis, ColumnType, Crm
@@ -44,7 +53,7 @@ class _Strict(BaseModel):
 
 
 class History(_Strict):
-    """A declared history load: rows of landings exported up to `until` are observed `assumed_lag_hours` after they occur."""
+    """A declared history load: rows of landings exported up to `until` are observed some hours after they occur."""
 
     until: date
     assumed_lag_hours: int = Field(24, ge=0, le=24 * 365)
@@ -53,8 +62,8 @@ class History(_Strict):
 class Declaration(_Strict):
     """What the operator states about the people of a source; kept as evidence.
 
-    `basis` is the ground on which they may be contacted at all (`relationship`: own customers and inquirers, neither
-    bought nor harvested); `country` is used only where nothing better is known.
+    `basis` is the ground on which they may be contacted at all (`relationship`: own customers and inquirers,
+    neither bought nor harvested); `country` is used only where nothing better is known.
     """
 
     by: str = Field(min_length=1)
@@ -76,16 +85,30 @@ class Template(_Strict):
     template: str = Field(pattern=r"\{.+\}")
 
 
+def _kind_of_value(value: Any) -> str:
+    if isinstance(value, (Constant, Template)):
+        return "const" if isinstance(value, Constant) else "template"
+    if isinstance(value, dict):
+        return "template" if "template" in value else "const"
+    return "column"
+
+
+ColumnValue = Annotated[
+    Annotated[str, Tag("column")] | Annotated[Constant, Tag("const")] | Annotated[Template, Tag("template")],
+    Discriminator(_kind_of_value),
+]
+
+
 class ColumnMapping(_Strict):
     """How one file becomes rows of one mapped object.
 
-    `columns` maps a canonical column to a source column, a constant or a template; `date_format` is a DuckDB strptime
-    format, for all dates of the file or by canonical column.
+    `columns` maps a canonical column to a source column, a constant or a template; `date_format` is a DuckDB
+    strptime format, for all dates of the file or by canonical column.
     """
 
     object: MappedObject
     file: str = Field(min_length=1)
-    columns: dict[str, str | Constant | Template] = Field(min_length=1)
+    columns: dict[str, ColumnValue] = Field(min_length=1)
     date_format: str | dict[str, str] | None = None
     mode: Mode | None = None
 
@@ -93,8 +116,8 @@ class ColumnMapping(_Strict):
 class Source(_Strict):
     """One system or list that delivers files.
 
-    `path` is a folder glob relative to `sources.yml`; `date_format` and `files` are keyed by object (formats also by
-    `object.column`); `exported_at` is what every file of the source was exported at, unless its folder says otherwise.
+    `path` is a folder glob relative to `sources.yml`; `date_format` and `files` are keyed by object (formats also
+    by `object.column`); `exported_at` is that of every file of the source, unless its folder says otherwise.
     """
 
     name: str = Field(pattern=r"^[a-z0-9_]+$")
@@ -131,9 +154,7 @@ class Source(_Strict):
     @model_validator(mode="after")
     def _mapping_fits_kind(self) -> Self:
         if self.crm is Crm.MAPPED_CSV and not self.mapping:
-            raise ValueError(
-                "a mapped_csv source needs `mapping`; `recovery map FILE` proposes one for a file that you name"
-            )
+            raise ValueError("a mapped_csv source needs `mapping`; `recovery map FILE` proposes one")
         if self.crm is not Crm.MAPPED_CSV and self.mapping:
             raise ValueError("only a mapped_csv source has `mapping`")
         return self
@@ -247,6 +268,8 @@ def _readable(error: ValidationError, content: dict[str, Any]) -> list[str]:
     phrases = []
     for fault in error.errors(include_url=False, include_input=False):
         place = list(fault["loc"])
+        if fault["type"] == "too_short" and place == ["sources"] and content.get("sources"):
+            continue  # follows from the faults inside the entries
         if len(place) > 1 and place[0] == "sources" and isinstance(place[1], int):
             place[:2] = [f"source {_name_of(content, place[1])}"]
         text = fault["msg"].removeprefix("Value error, ")
