@@ -9,7 +9,15 @@ from typing import Final
 
 from rich.console import Console
 from rich.panel import Panel
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    SpinnerColumn,
+    TaskID,
+    TextColumn,
+    TimeElapsedColumn,
+)
 
 from contracts.errors import RecoveryError
 
@@ -32,7 +40,7 @@ def _plain(text: str) -> str:
 
 
 @contextmanager
-def progress_bar(title: str, total: int | None = None) -> Iterator[tuple[Progress, int]]:
+def progress_bar(title: str, total: int | None = None) -> Iterator[tuple[Progress, TaskID]]:
     """A transient progress bar; yields the Rich object and the task to advance."""
     columns = (
         SpinnerColumn(),

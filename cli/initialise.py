@@ -28,9 +28,7 @@ class SenderForm:
     unsubscribe_url: str
 
     @classmethod
-    def checked(
-        cls, *, sender_name: str, postal_address: str, from_address: str, unsubscribe_url: str
-    ) -> SenderForm:
+    def checked(cls, *, sender_name: str, postal_address: str, from_address: str, unsubscribe_url: str) -> SenderForm:
         """Build the form from text.
 
         Raises:
@@ -65,9 +63,7 @@ class Declared:
     sources: tuple[dict[str, object], ...]
 
     @classmethod
-    def parse(
-        cls, given: list[str], *, declarations: list[str], market: str | None, time_zone: str
-    ) -> Declared:
+    def parse(cls, given: list[str], *, declarations: list[str], market: str | None, time_zone: str) -> Declared:
         """Parse `name=crm:folder` and `name=COUNTRY:who:words`.
 
         Raises:
@@ -91,7 +87,8 @@ class Declared:
             sources.append(row)
         if told:
             raise SettingError(
-                f"A declaration names an unknown source: {', '.join(told)}.", remedy="Name it with --source too."
+                f"A declaration names an unknown source: {', '.join(told)}.",
+                remedy="Name it with --source too.",
             )
         return cls(tuple(sources))
 

@@ -36,7 +36,9 @@ def environment(workspace: Workspace) -> dict[str, str]:
     """Environment of the servers: the workspace's settings, telemetry off, proxies bypassed for loopback."""
     dagster_home(workspace.var_dir)
     settings = {
-        f"RECOVERY_{name.upper()}": str(value) for name, value in workspace.engine.overrides.items() if value is not None
+        f"RECOVERY_{name.upper()}": str(value)
+        for name, value in workspace.engine.overrides.items()
+        if value is not None
     }
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}"
     return {**os.environ, **SILENT, **settings, "PATH": path, "NO_PROXY": f"{_LOOPBACK},localhost"}
@@ -96,7 +98,12 @@ def _start(name: str, line: list[str], workspace: Workspace, logs: Path) -> subp
     log = logs / f"{name.lower().replace(' ', '_')}.log"
     with log.open("ab") as handle:
         return subprocess.Popen(  # noqa: S603 - fixed command lines of our own environment
-            line, cwd=PROJECT_ROOT, env=environment(workspace), stdout=handle, stderr=handle, start_new_session=True
+            line,
+            cwd=PROJECT_ROOT,
+            env=environment(workspace),
+            stdout=handle,
+            stderr=handle,
+            start_new_session=True,
         )
 
 
@@ -121,7 +128,9 @@ def _tell_dead(running: dict[str, subprocess.Popen[bytes]], logs: Path) -> None:
     dead = [name for name, process in running.items() if process.poll() is not None]
     if dead:
         raise PassingError(
-            f"{' and '.join(dead)} ended by itself.", where=str(logs), remedy="Read its log there, then try again."
+            f"{' and '.join(dead)} ended by itself.",
+            where=str(logs),
+            remedy="Read its log there, then try again.",
         )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
@@ -105,8 +105,7 @@ def _execute(
         run_config={"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}},
     )
     failures, warnings = _verdicts(result.all_events)
-    groups = {node.name: node.name for node in job.nodes}
-    seconds = _seconds_by_group(job, result.all_events, groups)
+    seconds = _seconds_by_group(job, result.all_events)
     finish_summary(engine, as_of=as_of, seconds=seconds)
     return DayResult(
         as_of=as_of,
@@ -137,12 +136,10 @@ class _Watcher:
             self._done += 1
             good = kind == dg.DagsterEventType.STEP_SUCCESS
             seconds = event.step_success_data.duration_ms / 1000 if good else None
-            self._progress(
-                StepProgress(event.step_key, "done" if good else "failed", self._done, self._total, seconds)
-            )
+            self._progress(StepProgress(event.step_key, "done" if good else "failed", self._done, self._total, seconds))
 
 
-def _verdicts(events: list[dg.DagsterEvent]) -> tuple[list[str], list[str]]:
+def _verdicts(events: Sequence[dg.DagsterEvent]) -> tuple[list[str], list[str]]:
     failures: list[str] = []
     warnings: list[str] = []
     for event in events:
@@ -161,26 +158,19 @@ def _verdicts(events: list[dg.DagsterEvent]) -> tuple[list[str], list[str]]:
     return failures, warnings
 
 
-def _seconds_by_group(
-    job: dg.JobDefinition, events: list[dg.DagsterEvent], groups: dict[str, str]
-) -> dict[str, float]:
-    layer = job.asset_layer
-    for node in job.nodes:
-        keys = [key for key in layer.asset_graph.get_all_asset_keys() if _node_of(job, key) == node.name]
-        if keys:
-            groups[node.name] = layer.asset_graph.get(sorted(keys)[0]).group_name or "default"
+def _seconds_by_group(job: dg.JobDefinition, events: Sequence[dg.DagsterEvent]) -> dict[str, float]:
+    graph = job.asset_layer.asset_graph
+    groups: dict[str, str] = {}
+    for event in events:
+        if event.is_step_materialization and event.step_key and event.asset_key:
+            groups[event.step_key] = graph.get(event.asset_key).group_name or "default"
     seconds: dict[str, float] = {}
     for event in events:
         if event.event_type == dg.DagsterEventType.STEP_SUCCESS and event.step_key:
-            group = groups.get(event.step_key.split(".")[0], "checks")
+            group = groups.get(event.step_key, "checks")
             spent = event.step_success_data.duration_ms / 1000
             seconds[group] = round(seconds.get(group, 0.0) + spent, 3)
     return seconds
-
-
-def _node_of(job: dg.JobDefinition, key: dg.AssetKey) -> str:
-    handle = job.asset_layer.get_op_handle(key)
-    return handle.path[0] if handle.path else handle.name
 
 
 def finish_summary(engine: Engine, *, as_of: date, seconds: dict[str, float]) -> RunSummary | None:
