@@ -42,7 +42,7 @@ def atomic_path(target: Path) -> Iterator[Path]:
     try:
         yield temporary
         fsync_path(temporary)
-        os.replace(temporary, target)
+        temporary.replace(target)
         fsync_path(target.parent)
     finally:
         temporary.unlink(missing_ok=True)

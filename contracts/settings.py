@@ -15,7 +15,9 @@ class Settings(BaseSettings):
     Days are whole days in UTC, shares lie in 0..1, money is in the reporting currency.
     """
 
-    model_config = SettingsConfigDict(env_prefix="RECOVERY_", env_file=".env", extra="ignore", frozen=True, populate_by_name=True)
+    model_config = SettingsConfigDict(
+        env_prefix="RECOVERY_", env_file=".env", extra="ignore", frozen=True, populate_by_name=True
+    )
 
     var_dir: Path = Field(Path("var"), description="folder of all state; relative to the project's root")
     sources_file: Path = Field(Path("sources.yml"), description="declares the sources to ingest")

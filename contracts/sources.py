@@ -53,7 +53,7 @@ class _Strict(BaseModel):
 
 
 class History(_Strict):
-    """A declared history load: rows of landings exported up to `until` are observed some hours after they occur."""
+    """A declared history load: rows exported up to `until` are observed `assumed_lag_hours` after they occur."""
 
     until: date
     assumed_lag_hours: int = Field(24, ge=0, le=24 * 365)
@@ -116,7 +116,7 @@ class ColumnMapping(_Strict):
 class Source(_Strict):
     """One system or list that delivers files.
 
-    `path` is a folder glob relative to `sources.yml`; `date_format` and `files` are keyed by object (formats also
+    `path` is a folder glob relative to `sources.yml`; `date_format` and `files` go by object (formats also
     by `object.column`); `exported_at` is that of every file of the source, unless its folder says otherwise.
     """
 
@@ -239,14 +239,11 @@ def load_sources(path: Path, *, variables: Mapping[str, str] | None = None) -> S
 
 def _validated(content: Any, path: Path, variables: Mapping[str, str]) -> SourcesFile:
     if not isinstance(content, dict) or "root" in content:
-        raise BadInputError(
-            "The list of sources must be a mapping with `version` and `sources` only.", where=str(path)
-        )
+        raise BadInputError("The list of sources must be a mapping with `version` and `sources` only.", where=str(path))
     try:
         loaded = SourcesFile.model_validate({**content, "root": path.resolve().parent})
         sources = tuple(
-            source.model_copy(update={"path": expand_variables(source.path, variables)})
-            for source in loaded.sources
+            source.model_copy(update={"path": expand_variables(source.path, variables)}) for source in loaded.sources
         )
     except ValidationError as error:
         raise BadInputError(

@@ -26,7 +26,7 @@ class Engine(dg.ConfigurableResource):  # type: ignore[type-arg]
     """
 
     root: str = ""
-    overrides: dict[str, Any] = {}
+    overrides: dict[str, Any] = {}  # noqa: RUF012 - pydantic copies defaults
     fixed_now: str = ""
     _settings: Settings | None = PrivateAttr(default=None)
 

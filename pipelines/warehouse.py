@@ -78,7 +78,8 @@ class Warehouse:
         """Whether `schema.name` exists as a table or view."""
         schema, name = table.split(".")
         row = connection.execute(
-            "select 1 from information_schema.tables where table_schema = ? and table_name = ?", [schema, name]
+            "select 1 from information_schema.tables where table_schema = ? and table_name = ?",
+            [schema, name],
         ).fetchone()
         return row is not None
 
