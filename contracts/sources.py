@@ -53,7 +53,7 @@ class _Strict(BaseModel):
 
 
 class History(_Strict):
-    """A declared history load: rows exported up to `until` are observed `assumed_lag_hours` after they occur."""
+    """A declared history load: rows exported up to `until` are observed some hours after they occur."""
 
     until: date
     assumed_lag_hours: int = Field(24, ge=0, le=24 * 365)
