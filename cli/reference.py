@@ -5,13 +5,13 @@ from __future__ import annotations
 import inspect
 from pathlib import Path
 
-import dagster as dg
 import typer
 from pydantic.fields import FieldInfo
 
 from contracts.files import write_atomic
 from contracts.settings import Settings
 from contracts.words import SkipReason, UnscoredReason
+from pipelines.catalogue import catalogue, first_paragraph
 
 
 def write_reference(path: Path) -> Path:
@@ -35,10 +35,6 @@ def reference_text() -> str:
     return "\n".join(parts).rstrip() + "\n"
 
 
-def _first_line(text: str | None) -> str:
-    return (text or "").strip().split("\n\n")[0].replace("\n", " ").strip()
-
-
 def _commands() -> list[str]:
     from cli.main import app
 
@@ -47,7 +43,7 @@ def _commands() -> list[str]:
     commands = getattr(group, "commands", {})
     for name in sorted(commands):
         if not commands[name].hidden:
-            rows.append(f"| `recovery {name}` | {_first_line(commands[name].help)} |")
+            rows.append(f"| `recovery {name}` | {first_paragraph(commands[name].help)} |")
     return [*rows, ""]
 
 
@@ -65,31 +61,14 @@ def _settings() -> list[str]:
 
 
 def _assets() -> list[str]:
-    from pipelines.definitions import defs
-
-    graph = defs.resolve_asset_graph()
+    found = catalogue()
     rows = ["## Assets", "", "| asset | stage | what it is |", "| --- | --- | --- |"]
-    for key in sorted(graph.get_all_asset_keys()):
-        node = graph.get(key)
-        if node.is_materializable:
-            rows.append(f"| `{key.to_user_string()}` | {node.group_name} | {_first_line(node.description)} |")
+    rows += [f"| `{entry.name}` | {entry.belongs_to} | {entry.words} |" for entry in found.assets]
     rows += ["", "## Checks", "", "| check | asset | what is true when it is green |", "| --- | --- | --- |"]
-    for check in sorted(graph.asset_check_keys, key=lambda found: (found.asset_key.to_user_string(), found.name)):
-        if _is_ours(check):
-            words = _first_line(graph.get(check).description)
-            rows.append(f"| `{check.name}` | `{check.asset_key.to_user_string()}` | {words} |")
+    rows += [f"| `{entry.name}` | `{entry.belongs_to}` | {entry.words} |" for entry in found.checks]
     rows += ["", "## Jobs and schedules", "", "| name | what it does |", "| --- | --- |"]
-    repository = defs.get_repository_def()
-    for job in sorted(repository.get_all_jobs(), key=lambda found: found.name):
-        if not job.name.startswith("__"):
-            rows.append(f"| `{job.name}` | {_first_line(job.description)} |")
-    rows += [f"| `{found.name}` | {_first_line(found.description)} |" for found in repository.schedule_defs]
+    rows += [f"| `{entry.name}` | {entry.words} |" for entry in found.jobs]
     return [*rows, ""]
-
-
-def _is_ours(check: dg.AssetCheckKey) -> bool:
-    # dbt's own tests are described in the dbt project's yml files.
-    return not check.name.startswith(("not_null_", "unique_", "accepted_values_", "relationships_", "dbt_"))
 
 
 def _reasons() -> list[str]:
