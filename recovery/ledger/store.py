@@ -1,0 +1,238 @@
+"""The ledger's verbs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date, datetime
+from enum import StrEnum
+from types import TracebackType
+from typing import Final, Self
+
+import pyarrow as pa
+import sqlalchemy as sa
+
+from contracts.errors import PermanentError
+from recovery.ledger import schema as tables
+from recovery.ledger.bulk import ASSIGNMENTS_SCHEMA, LINKS_SCHEMA, insert_rows, read_rows
+from recovery.ledger.engine import make_engine, migrate, reading, writing
+
+_LINK_ORDER: Final = ("record_key", "since", "person_id")
+
+
+class BatchState(StrEnum):
+    """How far a batch came: written down, or in the outbox for good."""
+
+    RECORDED = "recorded"
+    EMITTED = "emitted"
+
+
+class RecordOutcome(StrEnum):
+    """What `record_batch` did."""
+
+    RECORDED = "recorded"
+    ALREADY = "already"
+    REPLACED = "replaced"
+    KEPT_FIRST = "kept_first"
+
+
+@dataclass(frozen=True)
+class BatchRecord:
+    """One batch.
+
+    Attributes:
+        batch_id: identifier derived from `sha256`.
+        sha256: hash of the content.
+        as_of_date: day of the decision.
+        sender_id: who sends.
+        state: see `BatchState`.
+        planned: touches to be made.
+        held_out: touches that are not made.
+        path: folder below the outbox.
+        created_at: when it was first written down, naive UTC; not part of the content.
+    """
+
+    batch_id: str
+    sha256: str
+    as_of_date: date
+    sender_id: str
+    state: BatchState
+    planned: int
+    held_out: int
+    path: str
+    created_at: datetime
+
+
+class Ledger:
+    """Open ledger. Every verb is one transaction; close it or use it in a `with` block.
+
+    Args:
+        engine: SQLAlchemy engine whose tables are at the newest revision.
+    """
+
+    def __init__(self, engine: sa.Engine) -> None:
+        self._engine = engine
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Let go of the database."""
+        self._engine.dispose()
+
+    @property
+    def dialect(self) -> str:
+        """`sqlite` or `postgresql`."""
+        return self._engine.dialect.name
+
+    def read_links(self, *, since_before: datetime | None = None) -> pa.Table:
+        """Links record -> person, ordered by record_key, since, person_id.
+
+        Args:
+            since_before: only links with `since` strictly before this moment (naive UTC).
+        """
+        where, values = ("since < :moment", {"moment": since_before}) if since_before else ("", {})
+        return self._read("person_links", LINKS_SCHEMA, _LINK_ORDER, where, values)
+
+    def append_links(self, links: pa.Table) -> int:
+        """Add links (columns of `LINKS_SCHEMA`, any order); known ones are left alone. Returns the new ones."""
+        rows = links.select(LINKS_SCHEMA.names).cast(LINKS_SCHEMA)
+        if rows.num_rows == 0:
+            return 0
+        with writing(self._engine) as connection:
+            return insert_rows(connection, table="person_links", rows=rows, skip_existing=True)
+
+    def read_assignments(self, *, before: date | None = None, since: date | None = None) -> pa.Table:
+        """Assignments ordered by assignment_id.
+
+        Args:
+            before: only those of as-of dates strictly before.
+            since: only those of as-of dates from here on.
+        """
+        conditions: list[str] = []
+        values: dict[str, object] = {}
+        if before is not None:
+            conditions.append("as_of_date < :before")
+            values["before"] = before
+        if since is not None:
+            conditions.append("as_of_date >= :since")
+            values["since"] = since
+        return self._read("assignments", ASSIGNMENTS_SCHEMA, ("assignment_id",), " and ".join(conditions), values)
+
+    def _read(
+        self, table: str, schema: pa.Schema, order: tuple[str, ...], where: str, values: Mapping[str, object]
+    ) -> pa.Table:
+        if self.dialect == "sqlite":  # stored as text
+            values = {name: _as_stored(value) for name, value in values.items()}
+        with reading(self._engine) as connection:
+            return read_rows(connection, table=table, schema=schema, order=order, where=where, values=values)
+
+    def batch_of(self, *, as_of: date, sender_id: str) -> BatchRecord | None:
+        """The batch of one day and sender, or None."""
+        with reading(self._engine) as connection:
+            return _find(connection, as_of, sender_id)
+
+    def batches(self) -> tuple[BatchRecord, ...]:
+        """All batches by day and sender."""
+        query = sa.select(tables.batches).order_by(tables.batches.c.as_of_date, tables.batches.c.sender_id)
+        with reading(self._engine) as connection:
+            return tuple(_record(row) for row in connection.execute(query))
+
+    def record_batch(
+        self, batch: BatchRecord, assignments: pa.Table, *, replace_recorded: bool = False
+    ) -> tuple[RecordOutcome, BatchRecord]:
+        """Write a batch and its assignments down, in one transaction.
+
+        The same batch a second time changes nothing. Another batch of the same day and sender is refused and
+        the first one is kept, unless `replace_recorded` and the first one was never emitted.
+
+        Args:
+            batch: the batch; its state must be `recorded`.
+            assignments: columns of `ASSIGNMENTS_SCHEMA`, one row per touch, held-out ones included.
+            replace_recorded: the caller knows that nothing of a merely recorded batch has left the house.
+
+        Returns:
+            What was done, and the batch that now stands for that day.
+
+        Raises:
+            PermanentError: somebody would get a step of a playbook for the second time in one dormancy spell.
+        """
+        rows = assignments.select(ASSIGNMENTS_SCHEMA.names).cast(ASSIGNMENTS_SCHEMA)
+        try:
+            with writing(self._engine) as connection:
+                return _record_batch(connection, batch, rows, replace_recorded)
+        except sa.exc.IntegrityError as error:
+            raise PermanentError(
+                "Somebody in the batch already has this step of this playbook in this dormancy spell.",
+                where=f"batch {batch.batch_id}",
+                remedy="Run the day again: the plan leaves out whoever the ledger already knows.",
+            ) from error
+
+    def mark_emitted(self, batch_id: str) -> None:
+        """The batch is in the outbox for good; marking twice changes nothing."""
+        change = (
+            sa.update(tables.batches)
+            .where(tables.batches.c.batch_id == batch_id)
+            .values(state=BatchState.EMITTED.value)
+        )
+        with writing(self._engine) as connection:
+            connection.execute(change)
+
+
+def _as_stored(value: object) -> object:
+    if isinstance(value, datetime):
+        return value.strftime("%Y-%m-%d %H:%M:%S.%f")
+    return value.isoformat() if isinstance(value, date) else value
+
+
+def _find(connection: sa.Connection, as_of: date, sender_id: str) -> BatchRecord | None:
+    query = sa.select(tables.batches).where(
+        tables.batches.c.as_of_date == as_of, tables.batches.c.sender_id == sender_id
+    )
+    row = connection.execute(query).one_or_none()
+    return None if row is None else _record(row)
+
+
+def _record(row: sa.Row[tuple[object, ...]]) -> BatchRecord:
+    values = dict(row._mapping)
+    return BatchRecord(**{**values, "state": BatchState(values["state"])})
+
+
+def _record_batch(
+    connection: sa.Connection, batch: BatchRecord, rows: pa.Table, replace_recorded: bool
+) -> tuple[RecordOutcome, BatchRecord]:
+    outcome = RecordOutcome.RECORDED
+    known = _find(connection, batch.as_of_date, batch.sender_id)
+    if known is not None:
+        if known.batch_id == batch.batch_id:
+            return RecordOutcome.ALREADY, known
+        if known.state is BatchState.EMITTED or not replace_recorded:
+            return RecordOutcome.KEPT_FIRST, known
+        for table in (tables.assignments, tables.batches):
+            connection.execute(sa.delete(table).where(table.c.batch_id == known.batch_id))
+        outcome = RecordOutcome.REPLACED
+    connection.execute(sa.insert(tables.batches).values(**{**vars(batch), "state": batch.state.value}))
+    insert_rows(connection, table="assignments", rows=rows, skip_existing=False)
+    return outcome, batch
+
+
+def open_ledger(url: str) -> Ledger:
+    """Open the ledger at an SQLAlchemy URL; makes the folder and the tables when they are missing.
+
+    Raises:
+        SettingError: neither SQLite nor PostgreSQL.
+        PassingError: the database does not answer or is busy.
+        PermanentError: a newer release wrote it.
+    """
+    engine = make_engine(url)
+    try:
+        migrate(engine)
+    except BaseException:
+        engine.dispose()
+        raise
+    return Ledger(engine)
