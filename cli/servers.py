@@ -81,6 +81,7 @@ def serve_until_stopped(workspace: Workspace) -> None:
     logs = workspace.var_dir / "logs"
     logs.mkdir(parents=True, exist_ok=True)
     (workspace.var_dir / "mlflow").mkdir(parents=True, exist_ok=True)
+    signal.signal(signal.SIGTERM, _stop_like_a_key)
     running = {name: _start(name, line, workspace, logs) for name, line in commands(workspace).items()}
     try:
         _wait_until_ready(running, (settings.dagster_port, settings.mlflow_port), logs)
@@ -92,6 +93,10 @@ def serve_until_stopped(workspace: Workspace) -> None:
         _tell_dead(running, logs)
     finally:
         _stop(running)
+
+
+def _stop_like_a_key(*_: object) -> None:
+    raise KeyboardInterrupt
 
 
 def _start(name: str, line: list[str], workspace: Workspace, logs: Path) -> subprocess.Popen[bytes]:
