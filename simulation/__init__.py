@@ -1,0 +1,1 @@
+"""The synthetic CRM world with known truth: demo, test bench and yardstick of later claims."""

@@ -1,0 +1,71 @@
+"""Entry points of the synthetic world: write the exports of a date, answer a batch, measure the optima."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+
+from simulation.campaigns import CampaignFile
+from simulation.chunks import build_chunk
+from simulation.exports import Exporter
+from simulation.settings import WorldSettings
+from simulation.truth import TruthWriter
+from simulation.treatments import load_contacts
+
+Progress = Callable[[str, int, int], None]
+
+
+@dataclass(frozen=True)
+class ExportReport:
+    """What was written: `files` maps `source/file` to data rows; `dormant` and `people` are true counts."""
+
+    folder: Path
+    files: dict[str, int]
+    people: int
+    dormant: int
+    reactivation_share: float
+
+
+def write_exports(
+    settings: WorldSettings,
+    *,
+    out: Path,
+    truth: Path,
+    as_of: date,
+    since: date | None = None,
+    progress: Progress | None = None,
+) -> ExportReport:
+    """Write `<out>/exports/<as_of>/<source>/*.csv` with everything observed before as_of 00:00 UTC.
+
+    Args:
+        settings: the world.
+        out: folder of the exports; nothing true is ever written below it.
+        truth: folder of the ground truth and of the stored treatments.
+        as_of: date of the export.
+        since: date of the last export; activity-like files then hold only what arrived since.
+        progress: called with stage, done and total chunks.
+
+    Raises:
+        ValueError: `truth` lies below `out`, or the date lies outside the world.
+    """
+    if truth.resolve().is_relative_to(out.resolve()):
+        raise ValueError(f"The truth folder {truth} must not lie below the export folder {out}.")
+    if as_of <= settings.start:
+        raise ValueError(f"The world starts on {settings.start}; {as_of} is not later.")
+    cut = settings.epoch(as_of)
+    exporter = Exporter(settings, out=out, as_of=as_of, since=since)
+    campaigns = CampaignFile(settings, out=out, as_of=as_of)
+    writer = TruthWriter(settings, truth=truth, as_of=as_of)
+    contacts = load_contacts(settings, truth=truth, before=cut)
+    for number in range(settings.chunks):
+        chunk = build_chunk(settings, number, cut=cut, engine=contacts.chunk(number))
+        exporter.write(chunk)
+        campaigns.write(chunk, exporter)
+        writer.write(chunk, exporter)
+        if progress:
+            progress("exports", number + 1, settings.chunks)
+    files = exporter.close() | campaigns.close()
+    facts = writer.close()
+    return ExportReport(exporter.root, dict(sorted(files.items())), facts.people, facts.dormant, facts.rate)
