@@ -1,0 +1,1 @@
+"""The day for people: one HTML page, and the machine-readable summary beside it."""
