@@ -176,12 +176,13 @@ class SourcesFile(_Strict):
 
 
 class ExportFile(_Strict):
-    """What a folder says about one of its files."""
+    """What a folder says about one of its files; `supersedes` names a file of an earlier export that it corrects."""
 
     object: str
     mode: Mode | None = None
     date_format: str | dict[str, str] | None = None
     time_zone: TimeZoneName | None = None
+    supersedes: str | None = None
 
 
 class ExportManifest(_Strict):

@@ -211,6 +211,8 @@ class RejectReason(StrEnum):
     BAD_TIME_ZONE = "bad_time_zone"
     BAD_BOOLEAN = "bad_boolean"
     BAD_CURRENCY = "bad_currency"
+    BAD_COUNTRY = "bad_country"
+    BAD_VALUE = "bad_value"
     IN_FUTURE = "in_future"
     DUPLICATE_ID = "duplicate_id"
     ENCODING = "encoding"
