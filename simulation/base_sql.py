@@ -91,19 +91,10 @@ where created < $cut
 
 EVENTS: Final = """
 create or replace temp table ev as
-with trails as (
-    select
-        who, week, lane,
-        case when count(*) filter (where kind in (23, 28)) > 0 then 'clicked'
-            when count(*) filter (where kind in (22, 27)) > 0 then 'opened' end as trail_status
-    from event_rows
-    where lane < 9 and stamp < $cut
-    group by all
-), seen as (
-    select e.*, p.pid * 4 + e.final_slot as rid, t.trail_status
+with seen as (
+    select e.*, p.pid * 4 + e.final_slot as rid
     from event_rows as e
     inner join person_rows as p on e.who = p.who
-    left join trails as t on e.kind = 20 and e.who = t.who and e.week = t.week and e.lane = t.lane
     where e.arrives < $cut and e.stamp < $cut
 )
 select
@@ -115,22 +106,17 @@ select
     case when e.reply_to > 0 then (e.reply_to >> 2)::varchar end as reply_number,
     make_timestamp(e.stamp * 1000000) as at_time,
     make_timestamp(e.starts * 1000000) as start_time,
-    e.event // 7 % 1000 < 4 and e.kind in (1, 5, 9) as has_injection,
     case
-        when e.kind in (1, 5) and e.event // 7 % 1000 < 4 then $injections[(e.event // 7000 % 6)::int + 1]
-        when e.kind in (1, 5) then $replies[e.intent + 1][(e.event % len($replies[e.intent + 1])::ubigint)::int + 1]
-        when e.kind = 9 and e.event // 7 % 1000 < 4 then $injections[(e.event // 7000 % 6)::int + 1]
-        when e.kind = 9 then $notes[(e.event % 4)::int + 1]
         when e.kind = 7 then 'Hello ' || r.first_plain || ',' || chr(10) || 'do you have a minute this week?'
+        else e.phrase
     end as body,
     case
-        when e.kind = 2 then $forms[(e.event % 4)::int + 1]
         when e.kind in (4, 11) then 'Meeting with ' || r.last_name
-        when e.kind in (1, 7) then case when e.kind = 1 then 'Re: ' else '' end || $subjects[(e.event % 4)::int + 1]
-        when e.kind = 6 then '/pricing'
-        when e.kind >= 20 then $news[(e.campaign % 4)::int + 1]
         when e.kind in (3, 8) then 'Call with ' || r.last_name
         when e.kind = 10 then 'Follow up with ' || r.last_name
+        when e.kind = 6 then '/pricing'
+        when e.kind = 1 then 'Re: ' || e.topic
+        else e.topic
     end as subject
 from seen as e
 inner join rec as r on e.rid = r.rid

@@ -69,7 +69,7 @@ class CampaignFile:
         """Finish the file and its manifest."""
         rows = self.file.close()
         write_manifest(
-            self.folder, ASSIGNMENTS.source, [ASSIGNMENTS], as_of=self.as_of, since=None, crm="campaign_history"
+            self.folder, ASSIGNMENTS.source, [ASSIGNMENTS], as_of=self.as_of, since=None, crm="mapped_csv"
         )
         return {f"{ASSIGNMENTS.source}/{ASSIGNMENTS.name}": rows}
 

@@ -100,6 +100,6 @@ def build_chunk(
         records=records,
         persons=person_table(world, people).slice(0, inside),
         record_rows=rows.filter(pa.array(rows.column("who").to_numpy() < inside)),
-        events=to_arrow(events),
+        events=to_arrow(world, events),
         deals=_deal_table(world, past, records, inside),
     )

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import IntEnum
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 import pyarrow as pa
 
+from simulation import texts
 from simulation.draws import BoolArray, FloatArray, IntArray, WordArray, choice, uniform, words
 from simulation.history import History
 from simulation.law import Matrix
 from simulation.mail import Intent, Lane, MailOutcome, mail_outcome, reply_intent
 from simulation.people import GOHIGHLEVEL, People
-from simulation.settings import DAY, WorldSettings
+from simulation.settings import DAY, WEEK, WorldSettings
 
 
 class Kind(IntEnum):
@@ -228,7 +229,7 @@ def bulk_sends(
     return (*found, engine) if engine is not None else tuple(found)
 
 
-def _mails(rows: Rows, sends: Sends) -> None:
+def _mails(rows: Rows, sends: Sends, end: float) -> None:
     """The trail of each mail: sent, delivered, opened by machine and person, clicked, answered."""
     seed, people, fate = rows.world.seed, rows.people, sends.fate
 
@@ -242,7 +243,9 @@ def _mails(rows: Rows, sends: Sends) -> None:
 
     pid = people.pid[sends.who]
     opened = (300 + 5 * 3600 * uniform(seed, 90, pid, sends.at, sends.lane)).astype(np.int64)
-    trail(Kind.SENT, np.ones(len(pid), dtype=bool), 0)
+    shown = np.where(fate.click | fate.scanner_click, 2, np.where(fate.human_open | fate.machine_open, 1, 0))
+    settled = sends.at + 6 * 3600 < rows.world.start_epoch + int(end * WEEK)
+    trail(Kind.SENT, np.ones(len(pid), dtype=bool), 0, np.where(settled, shown, 0))
     trail(Kind.DELIVERED, fate.delivered, 20)
     trail(Kind.BOUNCE, fate.hard_bounce, 25)
     trail(Kind.SOFT_BOUNCE, fate.soft_bounce, 25)
@@ -280,14 +283,38 @@ def event_table(
     _pages(rows, past, end)
     _reps(rows, past, end)
     for part in sends:
-        _mails(rows, part)
+        _mails(rows, part, end)
     if calls is not None:
         _engine_contacts(rows, *calls)
     return rows.table()
 
 
-def to_arrow(columns: dict[str, Any]) -> pa.Table:
-    """Columns as an Arrow table for DuckDB."""
-    return pa.table(
-        {"stamp" if name == "at" else name: pa.array(np.ascontiguousarray(v)) for name, v in columns.items()}
-    )
+_PHRASES: Final = tuple(text for group in texts.REPLIES for text in group) + texts.NOTES + texts.INJECTIONS
+_REPLY_START: Final = np.cumsum([0] + [len(group) for group in texts.REPLIES])
+_NOTE_START: Final = int(_REPLY_START[-1])
+_INJECTION_START: Final = _NOTE_START + len(texts.NOTES)
+_TOPICS: Final = (*texts.FORMS, *texts.SUBJECTS, *texts.NEWS_SUBJECTS)
+
+
+def _phrases(world: WorldSettings, events: dict[str, Any]) -> tuple[pa.Array, BoolArray]:
+    """Text of each reply and note; a few carry an injection instead."""
+    kind, word = events["kind"], (events["event"] >> np.uint64(20)).astype(np.int64)
+    is_reply = np.isin(kind, (Kind.REPLY, Kind.TEXT_IN))
+    is_note = kind == Kind.NOTE
+    intent = np.where(is_reply, events["intent"], 0)
+    size = np.diff(_REPLY_START)[intent]
+    code = np.where(is_reply, _REPLY_START[intent] + word % size, _NOTE_START + word % len(texts.NOTES))
+    spoiled = (is_reply | is_note) & (uniform(world.seed, 99, events["event"]) < world.injection)
+    code = np.where(spoiled, _INJECTION_START + word % len(texts.INJECTIONS), code)
+    return pa.array(_PHRASES).take(pa.array(code, mask=~(is_reply | is_note))), spoiled
+
+
+def to_arrow(world: WorldSettings, events: dict[str, Any]) -> pa.Table:
+    """Events as an Arrow table for DuckDB, with their texts; `at` is named `stamp` there."""
+    phrases, spoiled = _phrases(world, events)
+    kind = events["kind"]
+    pick = (events["event"] >> np.uint64(40)).astype(np.int64) % 4
+    group = np.where(kind == Kind.FORM, 0, np.where(kind >= Kind.SENT, 8 + events["campaign"] % 4 - pick, 4))
+    columns = {"stamp" if name == "at" else name: pa.array(np.ascontiguousarray(v)) for name, v in events.items()}
+    topics = pa.array(_TOPICS).take(pa.array(group + pick))
+    return pa.table({**columns, "phrase": phrases, "topic": topics, "has_injection": spoiled})

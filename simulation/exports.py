@@ -97,11 +97,6 @@ def constants(world: WorldSettings, *, cut: int) -> dict[str, object]:
     return {
         "cut": cut,
         "injections": texts.INJECTIONS,
-        "replies": texts.REPLIES,
-        "subjects": texts.SUBJECTS,
-        "news": texts.NEWS_SUBJECTS,
-        "forms": texts.FORMS,
-        "notes": texts.NOTES,
         "sources": texts.SOURCE_LABELS,
         "auto_headers": texts.AUTO_HEADERS,
         "headers": texts.REPLY_HEADERS,
@@ -164,14 +159,47 @@ def write_manifest(
     files: dict[str, dict[str, str]] = {}
     for spec in specs:
         mode = "incremental" if spec.incremental and since is not None else "full"
-        files[spec.name] = {"object": spec.object, "mode": mode}
+        files[spec.name] = {"object": spec.object, "mode": mode, "time_zone": "UTC"}
         if spec.date_format:
             files[spec.name]["date_format"] = spec.date_format
     payload = {
         "source": source,
         "crm": crm or source,
         "exported_at": drawn.strftime("%Y-%m-%dT%H:%M:%SZ"),
-        "timezone": "UTC",
         "files": files,
     }
     (folder / "_export.json").write_text(json.dumps(payload, indent=2) + "\n", encoding="utf-8")
+
+
+_SOURCE: Final = """  - name: {name}
+    crm: {name}
+    path: exports/*/{name}
+    time_zone: UTC
+    history: {{until: {until}, assumed_lag_hours: 1}}
+    declaration:
+      by: Operations (simulated)
+      at: {until}
+      words: People of this system asked us for information or bought from us; none is bought or harvested.
+      basis: relationship
+"""
+_ASSIGNMENTS: Final = """  - name: campaign_history
+    crm: mapped_csv
+    path: exports/*/campaign_history
+    time_zone: UTC
+    history: {{until: {until}, assumed_lag_hours: 1}}
+    mapping:
+      - object: assignments
+        file: assignments.csv
+        columns:
+{columns}
+"""
+
+
+def write_sources(out: Path, *, columns: tuple[str, ...]) -> Path:
+    """Write `<out>/sources.yml`: the three CRMs and the past campaigns; the first export is the history load."""
+    until = min(folder.name for folder in (out / "exports").iterdir())
+    text = "version: 1\nsources:\n" + "".join(_SOURCE.format(name=name, until=until) for name in SOURCES)
+    mapped = "\n".join(f"          {name}: {name}" for name in columns)
+    path = out / "sources.yml"
+    path.write_text(text + _ASSIGNMENTS.format(until=until, columns=mapped), encoding="utf-8")
+    return path

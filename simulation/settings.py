@@ -24,10 +24,10 @@ class WorldSettings(BaseModel):
 
     seed: int = Field(7, description="seed of every draw")
     people: int = Field(10_000, ge=1, description="people who ever enter a CRM")
-    start: date = Field(date(2024, 1, 1), description="first day of the world, a Monday")
-    anchor: date = Field(date(2026, 10, 5), description="first as-of date of the demo; past campaigns end here")
+    start: date = Field(date(2023, 7, 17), description="first day of the world, a Monday")
+    anchor: date = Field(date(2026, 4, 20), description="first as-of date of the demo; past campaigns end here")
     late_people: float = Field(0.05, description="share of people created in the half-year after the anchor; assumed")
-    drift_on: date = Field(date(2026, 7, 6), description="from this day paid and social leads react differently")
+    drift_on: date = Field(date(2026, 1, 19), description="from this day paid and social leads react differently")
     drift_size: float = Field(0.35, description="size of the drift on the log-hazard; assumed")
     log_hazard: float = Field(-4.7, description="level of the weekly log-hazard; tuned: 3-8 % react a month")
     signal: float = Field(1.0, ge=0, description="scale of all differences between people; 0 is a world without signal")
@@ -62,8 +62,9 @@ class WorldSettings(BaseModel):
     duplicate_rows: float = Field(0.004, description="activity rows exported twice; assumed")
     bad_address: float = Field(0.012, description="invalid e-mails and phones in records; assumed")
     injection: float = Field(0.003, description="text fields with a formula or a prompt injection; assumed")
-    columns_change_on: date = Field(date(2026, 10, 20), description="exports from this day on change columns silently")
-    gap_on: date = Field(date(2026, 5, 12), description="first day of the silent export gap")
+    columns_change_on: date = Field(date(2026, 5, 5), description="exports from this day on change columns silently")
+    gap_on: date = Field(date(2025, 11, 25), description="first day of the silent export gap")
+    optimum_on: date = Field(date(2026, 6, 1), description="date at which the two optima are measured")
     gap_days: int = Field(3, ge=0, description="length of the gap; 0 is none")
     gap_late_share: float = Field(0.4, description="share of the gap that arrives later; the rest is lost")
     gap_late_days: int = Field(21, description="days until the late part of the gap arrives")
@@ -93,7 +94,7 @@ class WorldSettings(BaseModel):
     def shifted(self, days: int) -> WorldSettings:
         """The same world with every date moved by whole weeks, for other as-of dates."""
         delta = timedelta(days=days - days % 7)
-        names = ("start", "anchor", "drift_on", "columns_change_on", "gap_on")
+        names = ("start", "anchor", "drift_on", "columns_change_on", "gap_on", "optimum_on")
         return self.model_copy(update={name: getattr(self, name) + delta for name in names})
 
     def law_fingerprint(self) -> str:

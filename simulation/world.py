@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 
-from simulation.campaigns import CampaignFile
+from simulation.campaigns import HEADER, CampaignFile
 from simulation.chunks import build_chunk
-from simulation.exports import Exporter
+from simulation.exports import Exporter, write_sources
 from simulation.settings import WorldSettings
 from simulation.truth import TruthWriter
 from simulation.treatments import load_contacts
@@ -67,5 +67,13 @@ def write_exports(
         if progress:
             progress("exports", number + 1, settings.chunks)
     files = exporter.close() | campaigns.close()
+    write_sources(out, columns=HEADER)
     facts = writer.close()
     return ExportReport(exporter.root, dict(sorted(files.items())), facts.people, facts.dormant, facts.rate)
+
+
+def optima(settings: WorldSettings, *, truth: Path, fresh_people: int = 1_000_000) -> object:
+    """The oracle and the observable optimum of the world's law; cached below `truth` by the law's fingerprint."""
+    from simulation.optimum import measure_optima
+
+    return measure_optima(settings, truth=truth, fresh_people=fresh_people)
