@@ -127,30 +127,34 @@ def calibration(points: Sequence[tuple[float, float, float]]) -> Markup:
     return Markup("").join(parts)
 
 
-def lift(curve: Sequence[tuple[float, float]]) -> Markup:
-    """How many times the average the best-ranked share of the list holds; the line at 1 is chance.
+def gains(curve: Sequence[tuple[float, float]]) -> Markup:
+    """Share of all returns found when the list is worked from the top; the diagonal is chance.
 
     Args:
-        curve: (share of the list in 0..1, lift) in ascending order of share.
+        curve: (share of the list taken, share of the returns found), both in 0..1, ascending.
     """
     if not curve:
         return Markup("")
-    width, height, left, base = 320, 320, 34, 280
-    top = max(1.5, *(value for _, value in curve)) * 1.08
-    span, tall = width - left - 28, base - 14
-    parts = [_svg(width, height, "Lift by share of the list")]
-    for tick in range(int(top) + 1):
-        y = base - tick / top * tall
-        kind = "diagonal" if tick == 1 else "rule"
+    size, left, bottom = 320, 52, 280
+    span = size - left - 28
+    parts = [_svg(size, size, "Returns found by share of the list")]
+    for tick in (0.0, 0.5, 1.0):
+        y = bottom - tick * span
         parts.append(
-            Markup('<line class="{}" x1="{}" x2="{}" y1="{:.1f}" y2="{:.1f}"/>').format(kind, left, left + span, y, y)
+            Markup('<line class="rule" x1="{}" x2="{}" y1="{:.1f}" y2="{:.1f}"/>').format(left, left + span, y, y)
         )
-        parts.append(_text(left - 6, y + 4, f"{tick}x", "end"))
-    trail = " ".join(f"{left + share * span:.1f},{base - value / top * tall:.1f}" for share, value in curve)
+        parts.append(_text(left - 6, y + 4, percent(tick, 0), "end"))
+        parts.append(_text(left + tick * span, bottom + 16, percent(tick, 0), "middle"))
+    parts.append(
+        Markup('<line class="diagonal" x1="{}" y1="{}" x2="{}" y2="{}"/>').format(
+            left, bottom, left + span, bottom - span
+        )
+    )
+    path = [(0.0, 0.0), *curve]
+    trail = " ".join(f"{left + taken * span:.1f},{bottom - found * span:.1f}" for taken, found in path)
     parts.append(Markup('<polyline class="curve" points="{}"/>').format(trail))
-    for share, anchor in ((0.0, "start"), (0.5, "middle"), (1.0, "end")):
-        parts.append(_text(left + share * span, base + 16, percent(share, 0), anchor))
-    parts.append(_text(left + span / 2, height - 4, "best-ranked share of the list", "middle", "quiet"))
+    parts.append(_text(left + span / 2, size - 4, "best-ranked share of the list", "middle", "quiet"))
+    parts.append(_text(left, 18, "returns found", "start", "quiet"))
     parts.append(Markup("</svg>"))
     return Markup("").join(parts)
 

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 from markupsafe import Markup
 
 from pipelines.feedback.report import charts
 from pipelines.feedback.report.facts import Facts
 from pipelines.feedback.report.words import clean, count, decimal, percent, plain
+
+# The caption of the gains chart speaks of this share of the list.
+_FIFTH: Final = 0.2
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +53,7 @@ def model_view(model: Facts) -> ModelView:
     reason = clean(model.get("decision_reason"), 600)
     decision = clean(model.get("decision"), 200)
     told = f"{plain(decision).capitalize()}: {reason}" if decision and reason else reason or plain(decision)
-    pictures = [_calibration(model), _lift(model)]
+    pictures = [_calibration(model), _gains(model)]
     return ModelView(
         paragraph=paragraph,
         decision="" if told and told in paragraph else told,
@@ -75,64 +79,64 @@ def _paragraph(model: Facts, *, is_rules: bool) -> str:
 
 def _figures(model: Facts) -> tuple[Figure, ...]:
     found = []
-    auc, interval = model.get("roc_auc"), model.get("roc_auc_interval")
+    auc, skill, lift = (_value(model.get(name)) for name in ("roc_auc", "log_loss_skill", "lift_at_10"))
     if auc is not None:
-        spread = f", {interval[0]:.2f} to {interval[1]:.2f}" if interval and _is_pair(interval) else ""
+        spread = _spread(model.get("roc_auc_interval"), lambda bound: f"{bound:.2f}")
         found.append(Figure("ROC-AUC", decimal(auc), f"0.5 is chance, 1 is perfect{spread}"))
-    if model.get("log_loss_skill") is not None:
-        skill = float(model["log_loss_skill"])
-        found.append(Figure("Skill", percent(skill), "better than always saying the average"))
-    if model.get("lift_at_10") is not None:
-        found.append(Figure("Lift", f"{model['lift_at_10']:.1f}x", "returns in the best tenth, against average"))
+    if skill is not None:
+        spread = _spread(model.get("log_loss_skill"), percent)
+        found.append(Figure("Skill", percent(skill), f"better than always saying the average{spread}"))
+    if lift is not None:
+        found.append(Figure("Lift", f"{lift:.1f}x", "returns in the best tenth, against average"))
     if model.get("ece") is not None:
         perfect = model.get("ece_expected")
         against = f"a perfect model would show {percent(perfect, 2)}" if perfect is not None else "0 is perfect"
         found.append(Figure("Calibration error", percent(model["ece"], 2), against))
     if model.get("base_rate") is not None:
-        found.append(Figure("Base rate", percent(model["base_rate"]), "come back by themselves"))
+        found.append(Figure("Base rate", percent(model["base_rate"]), "of dormant leads come back"))
     return tuple(found)
 
 
 def _calibration(model: Facts) -> Picture | None:
-    bins = _triples(_nested(model, "calibration", "bins") or model.get("calibration_bins"))
+    bins = [(row[0], row[1], row[2]) for row in _numbers(model.get("reliability"), ("p", "observed", "rows"))]
     if bins:
-        return Picture(charts.calibration(bins), "Promised against observed; on the line is right.")
-    ratio = _nested(model, "calibration", "top_decile")
-    if not isinstance(ratio, int | float):
+        return Picture(charts.calibration(bins), "Promised against observed: on the dashed line is right.")
+    calibration = model.get("calibration")
+    ratio = _value(calibration.get("top_decile")) if isinstance(calibration, dict) else None
+    if ratio is None:
         return None
-    chart = charts.pair(("promised", "happened"), (1.0, float(ratio)), ("1.00", decimal(float(ratio))))
+    chart = charts.pair(("promised", "happened"), (1.0, ratio), ("1.00", decimal(ratio)))
     return Picture(chart, "Best tenth of the list: for one promised return, so many happened.")
 
 
-def _lift(model: Facts) -> Picture | None:
-    curve = _pairs(model.get("lift_curve"))
+def _gains(model: Facts) -> Picture | None:
+    curve = [(row[0], row[1]) for row in _numbers(model.get("lift"), ("share", "found"))]
     if curve:
-        return Picture(charts.lift(curve), "How many times the average the best-ranked part holds.")
-    value = model.get("lift_at_10")
-    if value is None:
+        fifth = min(curve, key=lambda point: abs(point[0] - _FIFTH))
+        told = f"The best {percent(fifth[0], 0)} of the list hold {percent(fifth[1], 0)} of all who come back."
+        return Picture(charts.gains(curve), f"{told} The dashed line is chance.")
+    lift = _value(model.get("lift_at_10"))
+    if lift is None:
         return None
-    chart = charts.pair(("any tenth", "best tenth"), (1.0, float(value)), ("1.0x", f"{float(value):.1f}x"))
+    chart = charts.pair(("any tenth", "best tenth"), (1.0, lift), ("1.0x", f"{lift:.1f}x"))
     return Picture(chart, "Returns in the best-ranked tenth of the list, against a tenth drawn by lot.")
 
 
-def _nested(model: Facts, outer: str, inner: str) -> Any:
-    value = model.get(outer)
-    return value.get(inner) if isinstance(value, dict) else None
+def _value(figure: Any) -> float | None:
+    """A figure given as a number or as (value, low, high)."""
+    if isinstance(figure, list | tuple):
+        figure = figure[0] if figure else None
+    return float(figure) if isinstance(figure, int | float) else None
 
 
-def _is_pair(value: Any) -> bool:
-    return isinstance(value, list | tuple) and len(value) == 2 and all(isinstance(v, int | float) for v in value)
-
-
-def _triples(rows: Any) -> list[tuple[float, float, float]]:
-    """Bins given as mappings {promised, observed, rows} or as sequences in that order."""
-    found = _numbers(rows, ("promised", "observed", "rows"))
-    return [(row[0], row[1], row[2]) for row in found]
-
-
-def _pairs(rows: Any) -> list[tuple[float, float]]:
-    """Points given as mappings {share, lift} or as pairs."""
-    return [(row[0], row[1]) for row in _numbers(rows, ("share", "lift"))]
+def _spread(bounds: Any, show: Callable[[float], str]) -> str:
+    """`, 0.72 to 0.76` from (low, high) or (value, low, high); empty for anything else."""
+    if not isinstance(bounds, list | tuple) or len(bounds) not in {2, 3}:
+        return ""
+    low, high = bounds[-2:]
+    if not isinstance(low, int | float) or not isinstance(high, int | float):
+        return ""
+    return f", {show(low)} to {show(high)}"
 
 
 def _numbers(rows: Any, names: tuple[str, ...]) -> list[list[float]]:

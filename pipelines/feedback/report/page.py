@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from pathlib import Path
 from typing import Any, Final
 
@@ -24,6 +25,12 @@ def render_page(day: DayFacts) -> str:
     Fields of leads may hold markup, formulas or instructions: everything is escaped, and the page's own policy
     forbids scripts and outside resources besides.
     """
+    css = Markup((TEMPLATES / "report.css").read_text(encoding="utf-8"))  # noqa: S704 - our own file
+    return _environment().get_template("daily.html.j2").render(css=css, **_view(day))
+
+
+@functools.cache
+def _environment() -> Environment:
     environment = Environment(
         loader=FileSystemLoader(TEMPLATES),
         autoescape=True,
@@ -33,8 +40,7 @@ def render_page(day: DayFacts) -> str:
         keep_trailing_newline=True,
     )
     environment.filters |= _FILTERS
-    css = Markup((TEMPLATES / "report.css").read_text(encoding="utf-8"))  # noqa: S704 - our own file
-    return environment.get_template("daily.html.j2").render(css=css, **_view(day))
+    return environment
 
 
 def _view(day: DayFacts) -> dict[str, Any]:

@@ -76,6 +76,8 @@ REJECTS: Final[dict[str, str]] = {
     RejectReason.BAD_TIME_ZONE: "time zone is unknown",
     RejectReason.BAD_BOOLEAN: "yes/no value cannot be read",
     RejectReason.BAD_CURRENCY: "currency is unknown",
+    RejectReason.BAD_COUNTRY: "country is unknown",
+    RejectReason.BAD_VALUE: "value does not fit the column",
     RejectReason.IN_FUTURE: "date lies in the future",
     RejectReason.DUPLICATE_ID: "id occurs twice in the file",
     RejectReason.ENCODING: "characters cannot be decoded",

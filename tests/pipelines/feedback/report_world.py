@@ -201,9 +201,7 @@ def _scores(rows: list[dict[str, Any]]) -> pa.Table:
 
 def _publish_model(root: Path) -> None:
     one = pa.table({"as_of_date": pa.array([AS_OF], pa.date32())})
-    bins = [
-        {"promised": 0.01 * i, "observed": 0.01 * i + (0.004 if i % 2 else -0.003), "rows": 400} for i in range(1, 11)
-    ]
+    bins = [{"p": 0.01 * i, "observed": 0.01 * i + (0.004 if i % 2 else -0.003), "rows": 400.0} for i in range(1, 11)]
     publish(
         root,
         dataset="model_state",
@@ -217,13 +215,14 @@ def _publish_model(root: Path) -> None:
             "roc_auc_interval": [0.72, 0.76],
             "pr_auc": 0.18,
             "brier": 0.045,
-            "log_loss_skill": 0.081,
+            "log_loss_skill": [0.081, 0.06, 0.1],
             "ece": 0.0061,
             "ece_expected": 0.0048,
             "base_rate": 0.051,
             "lift_at_10": 2.9,
-            "calibration": {"intercept": 0.02, "slope": 0.98, "top_decile": 1.04, "bins": bins},
-            "lift_curve": [[0.05, 3.4], [0.1, 2.9], [0.2, 2.3], [0.4, 1.7], [0.7, 1.25], [1.0, 1.0]],
+            "calibration": {"intercept": [0.02, -0.1, 0.1], "slope": [0.98, 0.8, 1.1], "top_decile": [1.04, 0.9, 1.2]},
+            "reliability": bins,
+            "lift": [[i / 50, 1 - (1 - i / 50) ** 2.6] for i in range(1, 51)],
             "decision": "promoted",
             "decision_reason": "The challenger is better on the latest six weeks.",
             "paragraph": (

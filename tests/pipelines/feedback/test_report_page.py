@@ -5,7 +5,7 @@ from datetime import date
 from html.parser import HTMLParser
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from contracts.words import RejectReason, SkipReason, UnscoredReason
@@ -139,6 +139,7 @@ def test_fields_of_leads_never_become_markup() -> None:
     assert "{{ 7*7 }}{% raw %}" in render_page(full_day(HOSTILE))
 
 
+@settings(max_examples=40, deadline=None)
 @given(st.text(max_size=60))
 def test_no_text_changes_the_shape_of_the_page(text: str) -> None:
     probe = full_day()
@@ -238,17 +239,27 @@ def test_numbers_read_well() -> None:
 
 
 def test_charts_are_empty_without_data() -> None:
-    assert charts.histogram({}) == charts.calibration([]) == charts.lift([]) == charts.forest([]) == ""
+    assert charts.histogram({}) == charts.calibration([]) == charts.gains([]) == charts.forest([]) == ""
 
 
 def test_model_pictures_follow_the_facts() -> None:
-    bins = [{"promised": 0.02, "observed": 0.03, "rows": 90}, {"promised": None}]
-    curve = [[0.1, 2.5], [1.0, 1.0]]
-    rich = model_view({"name": "m", "score_kind": "model", "calibration": {"bins": bins}, "lift_curve": curve})
+    bins = [{"p": 0.02, "observed": 0.03, "rows": 90.0}, {"p": None}]
+    curve = [[0.1, 0.25], [0.2, 0.41], [1.0, 1.0]]
+    rich = model_view({"name": "m", "score_kind": "model", "reliability": bins, "lift": curve})
     assert [picture.chart.count("<circle") for picture in rich.pictures] == [1, 0]
-    thin = model_view({"name": "m", "score_kind": "model", "calibration": {"top_decile": 1.1}, "lift_at_10": 2.5})
+    assert "The best 20\u00a0% of the list hold 41\u00a0%" in rich.pictures[1].caption
+    thin = model_view(
+        {
+            "name": "m",
+            "score_kind": "model",
+            "calibration": {"top_decile": [1.1, 0.9, 1.3]},
+            "lift_at_10": 2.5,
+            "log_loss_skill": [0.08, 0.05, 0.11],
+        }
+    )
     assert len(thin.pictures) == 2
     assert "2.5x" in thin.pictures[1].chart
+    assert thin.figures[0].meaning.endswith("5.0\u00a0% to 11.0\u00a0%")
     assert model_view({"name": "scorecard", "score_kind": "rules"}).is_rules
     assert "fixed rules" in model_view({"name": "scorecard", "score_kind": "rules"}).paragraph
     assert "trained on 12 people" in model_view({"name": "m", "score_kind": "model", "train_people": 12}).paragraph
