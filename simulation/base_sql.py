@@ -26,7 +26,8 @@ with joined as (
         *,
         lower(brand) || '-' || company_number || '.example' as domain,
         case when is_free_mail then 'p' || lpad(pid::varchar, 7, '0') || '.' || first_plain || '@' || free_host
-        else first_plain || '.' || last_plain || (pid % 97) || '@' || lower(brand) || '-' || company_number || '.example'
+        else first_plain || '.' || last_plain || (pid % 97)
+            || '@' || lower(brand) || '-' || company_number || '.example'
         end as main_address,
         'p' || lpad(pid::varchar, 7, '0') || '.' || first_plain || '.home@' || free_host as home_address,
         case

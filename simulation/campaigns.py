@@ -68,9 +68,5 @@ class CampaignFile:
     def close(self) -> dict[str, int]:
         """Finish the file and its manifest."""
         rows = self.file.close()
-        write_manifest(
-            self.folder, ASSIGNMENTS.source, [ASSIGNMENTS], as_of=self.as_of, since=None, crm="mapped_csv"
-        )
+        write_manifest(self.folder, ASSIGNMENTS.source, [ASSIGNMENTS], as_of=self.as_of, since=None, crm="mapped_csv")
         return {f"{ASSIGNMENTS.source}/{ASSIGNMENTS.name}": rows}
-
-

@@ -50,7 +50,8 @@ def normal(seed: int, stream: int, *keys: Any) -> FloatArray:
     total = np.zeros(word.shape)
     for shift in (0, 16, 32, 48):
         total += ((word >> np.uint64(shift)) & np.uint64(0xFFFF)).astype(np.float64)
-    return (total * 2.0**-16 - 2.0) * np.sqrt(3.0)
+    scaled: FloatArray = (total * 2.0**-16 - 2.0) * np.sqrt(3.0)
+    return scaled
 
 
 def exponential(seed: int, stream: int, *keys: Any) -> FloatArray:

@@ -84,7 +84,7 @@ def before_eleven(epoch: IntArray) -> IntArray:
 def spots(matrix: Matrix, end: float) -> tuple[IntArray, FloatArray]:
     """Positions and times (weeks) of the entries of a matrix before `end`."""
     week, who = np.nonzero(~np.isnan(matrix))
-    times = week + matrix[week, who].astype(np.float64)
+    times: FloatArray = week.astype(np.float64) + matrix[week, who]
     keep = times < end
     return who[keep].astype(np.int64), times[keep]
 
@@ -214,9 +214,7 @@ def _reps(rows: Rows, past: History, end: float) -> None:
         rows.add(kind, who[extra], noted, week[extra], starts=noted + ahead)
 
 
-def bulk_sends(
-    world: WorldSettings, past: History, end: float, engine: Sends | None = None
-) -> tuple[Sends, ...]:
+def bulk_sends(world: WorldSettings, past: History, end: float, engine: Sends | None = None) -> tuple[Sends, ...]:
     """Every bulk mail before `end` with its fate; the engine's own mails come ready."""
     found = []
     for matrix, lane in ((past.news, Lane.NEWSLETTER), (past.campaign, Lane.CAMPAIGN)):
@@ -269,9 +267,7 @@ def _engine_contacts(
     connected = np.where(is_text, -1, (uniform(rows.world.seed, 97, pid, at) < 0.4).astype(np.int64))
     rows.add(kind, who, at, week, slot=slot, lane=Lane.ENGINE, intent=connected)
     stops = is_text & (uniform(rows.world.seed, 98, pid, at) < rows.world.optout_per_mail)
-    rows.add(
-        Kind.TEXT_IN, who[stops], at[stops] + 900, week[stops], slot=slot[stops], intent=Intent.UNSUBSCRIBE
-    )
+    rows.add(Kind.TEXT_IN, who[stops], at[stops] + 900, week[stops], slot=slot[stops], intent=Intent.UNSUBSCRIBE)
 
 
 def event_table(

@@ -91,7 +91,7 @@ def queries(world: WorldSettings, *, as_of: date, since: date | None) -> list[Qu
     ]
 
 
-def constants(world: WorldSettings, *, cut: int) -> dict[str, object]:
+def constants(*, cut: int) -> dict[str, object]:
     """Values that the SQL of the exports names."""
     labels = texts.COUNTRY_LABELS
     return {
@@ -115,7 +115,7 @@ class Exporter:
         self.as_of = as_of
         self.since = since
         self.root = out / "exports" / as_of.isoformat()
-        self.values = constants(world, cut=world.epoch(as_of))
+        self.values = constants(cut=world.epoch(as_of))
         self.queries = queries(world, as_of=as_of, since=since)
         self.files = {q.spec: CsvFile(self.root / q.spec.source, q.spec, world) for q in self.queries}
         self.connection = duckdb.connect(config={"threads": 2, "memory_limit": "1GB"})

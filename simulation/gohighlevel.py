@@ -19,9 +19,7 @@ MESSAGES: Final = FileSpec(
 APPOINTMENTS: Final = FileSpec("gohighlevel", "appointments.csv", "appointments", "startTime", incremental=True)
 OPPORTUNITIES: Final = FileSpec("gohighlevel", "opportunities.csv", "opportunities", "createdAt")
 
-_DND = (
-    "is_opted_out or complained < $cut or bounced < $cut and score_noise < 0.7"
-)
+_DND = "is_opted_out or complained < $cut or bounced < $cut and score_noise < 0.7"
 CONTACT_COLUMNS: Final[Columns] = {
     "id": "record_id",
     "dateAdded": t(moment("created")),

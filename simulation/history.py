@@ -135,14 +135,16 @@ def latest(matrix: Matrix, moment: float) -> FloatArray:
     """Per person the last time (weeks from the start) in a matrix before `moment`; -inf if never."""
     weeks = min(len(matrix), int(np.ceil(moment)))
     times = np.arange(weeks, dtype=np.float64)[:, None] + matrix[:weeks]
-    return np.nanmax(np.where(times < moment, times, -np.inf), axis=0, initial=-np.inf)
+    last: FloatArray = np.nanmax(np.where(times < moment, times, -np.inf), axis=0, initial=-np.inf)
+    return last
 
 
 def last_inbound(past: History, moment: float) -> FloatArray:
     """Last act of the person that a CRM shows: reply, form, call, meeting, page view, click."""
     pages = np.where(past.pages > 0, np.float32(0.5), np.float32(np.nan)).astype(np.float32)
     seen = [latest(matrix, moment) for matrix in (past.react, pages, past.clicks)]
-    return np.maximum.reduce(seen)
+    last: FloatArray = np.maximum.reduce(seen)
+    return last
 
 
 def dormant(past: History, moment: float) -> BoolArray:
@@ -170,7 +172,7 @@ def _truth(past: History, quiet: _Quiet, moment: float) -> Truth:
         dormant=dormant(past, moment),
         p=1 - np.exp(-quiet.plain),
         p_treated=1 - np.exp(-quiet.treated),
-        reacted=((times >= moment) & (times < end)).any(axis=0),
+        reacted=np.any((times >= moment) & (times < end), axis=0),
         deal=deal,
         won=won,
         last_inbound=last_inbound(past, moment),

@@ -6,7 +6,7 @@ from typing import Final
 
 from simulation.csvfiles import FileSpec
 from simulation.formats import hubspot_time as t
-from simulation.formats import known, moment
+from simulation.formats import moment
 
 Columns = dict[str, str]
 
@@ -42,9 +42,7 @@ CONTACT_COLUMNS: Final[Columns] = {
     "Contact time zone": "case when has_zone then zone end",
     "Original Source": "source_text",
     "First Conversion Date": "case when last_act > 0 and source < 6 then " + t(moment("created")) + " end",
-    "Merged contact IDs": (
-        "case when slot = 0 and second_merged < $cut then (10000000000 + pid * 4 + 2)::varchar end"
-    ),
+    "Merged contact IDs": ("case when slot = 0 and second_merged < $cut then (10000000000 + pid * 4 + 2)::varchar end"),
     "Contact owner": "owner_name",
     "Lifecycle Stage": (
         "case when is_customer = 1 then 'Customer' when had_deal = 1 then 'Opportunity' "

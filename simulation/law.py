@@ -88,9 +88,7 @@ def campaign_week(world: WorldSettings, week: int) -> int:
     return 11 - age // 4 if age % 4 == 0 and 0 <= age < 48 else -1
 
 
-def sends(
-    world: WorldSettings, people: People, state: State, week: int
-) -> tuple[Matrix, Matrix, Matrix]:
+def sends(world: WorldSettings, people: People, state: State, week: int) -> tuple[Matrix, Matrix, Matrix]:
     """Position in the week of newsletter mails, campaign mails, and assignments to the held-out arm."""
     pid, seed = people.pid, world.seed
     open_to_mail = (week >= people.created + 1) & ~state.suppressed & ~people.disqualified
@@ -124,6 +122,7 @@ def inquiry(world: WorldSettings, people: People) -> BoolArray:
 
 
 def start(world: WorldSettings, people: People) -> State:
+    """State at the start of the world."""
     n = len(people)
     never = np.full(n, -np.inf)
     return State(
@@ -191,9 +190,7 @@ def open_deals(world: WorldSettings, people: People, state: State, week: int, re
     state.deals.append((who, created, closed, won))
 
 
-def advance(
-    world: WorldSettings, people: People, state: State, week: int, react: Matrix, rep: Matrix
-) -> None:
+def advance(world: WorldSettings, people: People, state: State, week: int, react: Matrix, rep: Matrix) -> None:
     """Carry the state over to the next week."""
     acted = ~np.isnan(react)
     contacted = ~np.isnan(rep)

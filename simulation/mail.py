@@ -63,9 +63,7 @@ class MailOutcome:
         return self.hard_bounce | self.opt_out | self.complaint
 
 
-def mail_outcome(
-    world: WorldSettings, people: People, who: IntArray, sent_week: FloatArray, lane: Any
-) -> MailOutcome:
+def mail_outcome(world: WorldSettings, people: People, who: IntArray, sent_week: FloatArray, lane: Any) -> MailOutcome:
     """Outcome of mails to `who` (positions in the chunk) at `sent_week` (weeks from the start, with fraction)."""
     pid = people.pid[who]
     week = np.floor(sent_week).astype(np.int64)

@@ -2,20 +2,31 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import json
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 import numpy.typing as npt
+import pyarrow as pa
+from sklearn.ensemble import HistGradientBoostingClassifier
+from sklearn.linear_model import LogisticRegression
+from sklearn.metrics import log_loss, roc_auc_score
+from sklearn.pipeline import Pipeline, make_pipeline
+from sklearn.preprocessing import StandardScaler
 
 from contracts.files import write_atomic
 from simulation.draws import BoolArray, FloatArray
 from simulation.history import History, dormant, latest, simulate
 from simulation.law import Matrix
-from simulation.people import HUBSPOT, INDUSTRIES, SALESFORCE, SOURCES, make_people
+from simulation.people import INDUSTRIES, SOURCES, make_people
+from simulation.records import has_title
 from simulation.settings import CHUNK, WEEK, WorldSettings
+from simulation.truth import write_parquet
 
+Progress = Callable[[str, int, int], None]
 FRESH_SEED: Final = 1_000_003  # fresh people share the law with the world, never its draws
 WINDOWS: Final = (1, 4, 13, 26, 52, 104)
 
@@ -34,7 +45,9 @@ def _recent(past: History, moment: float) -> dict[str, FloatArray]:
     found: dict[str, FloatArray] = {}
     for name, matrix in shown.items():
         there = ~np.isnan(matrix[:week])
-        total = np.concatenate([np.zeros((1, there.shape[1]), dtype=np.int32), np.cumsum(there, axis=0, dtype=np.int32)])
+        total = np.concatenate(
+            [np.zeros((1, there.shape[1]), dtype=np.int32), np.cumsum(there, axis=0, dtype=np.int32)]
+        )
         for width in WINDOWS:
             found[f"{name}_{width}w"] = (total[week] - total[max(week - width, 0)]).astype(float)
         found[f"{name}_all"] = total[week].astype(float)
@@ -70,15 +83,16 @@ def _rhythm(past: History, moment: float) -> dict[str, FloatArray]:
 def _static(world: WorldSettings, past: History) -> dict[str, FloatArray]:
     """Attributes as codes, missing where the exports lack them."""
     people = past.people
+    titled = has_title(world, people.pid, np.zeros_like(people.pid))
     return {
         "source": people.source.astype(float),
         "industry": people.industry.astype(float),
         "size": people.size.astype(float),
-        "seniority": people.seniority.astype(float),
+        "seniority": np.where(titled, people.seniority, np.nan),
         "crm": people.crm.astype(float),
         "free_mail": people.is_free_mail.astype(float),
-        "hours": people.hour_low,
-    } | ({"country": people.country.astype(float)} if world.signal >= 0 else {})
+        "country": people.country.astype(float),
+    }
 
 
 def observable(world: WorldSettings, past: History, moment: float) -> tuple[list[str], npt.NDArray[np.float32]]:
@@ -140,7 +154,7 @@ class Sample:
     p: FloatArray
 
 
-def fresh_sample(world: WorldSettings, *, first: int, chunks: int, progress: Any = None) -> Sample:
+def fresh_sample(world: WorldSettings, *, first: int, chunks: int, progress: Progress | None = None) -> Sample:
     """Dormant people of `chunks` fresh chunks at the date of the optima."""
     fresh = world.model_copy(update={"seed": world.seed + FRESH_SEED})
     moment = (world.epoch(world.optimum_on) - world.start_epoch) / WEEK
@@ -157,3 +171,77 @@ def fresh_sample(world: WorldSettings, *, first: int, chunks: int, progress: Any
             progress("optima", number - first + 1, chunks)
     tables, reacted, p = (np.concatenate(column) for column in zip(*parts, strict=True))
     return Sample(names, tables, reacted, p)
+
+
+def fit_observable(sample: Sample) -> HistGradientBoostingClassifier:
+    """Boosted trees on everything observable, the stand-in for the best p from the exports alone."""
+    model = HistGradientBoostingClassifier(
+        max_iter=500,
+        learning_rate=0.05,
+        max_leaf_nodes=31,
+        min_samples_leaf=200,
+        l2_regularization=5.0,
+        max_features=0.3,
+        early_stopping=False,
+        random_state=0,
+    )
+    return model.fit(sample.table, sample.reacted)
+
+
+def fit_obvious(sample: Sample) -> Pipeline:
+    """Plain logistic regression on obvious columns."""
+    model = make_pipeline(StandardScaler(), LogisticRegression(max_iter=1_000))
+    return model.fit(obvious(sample.names, sample.table), sample.reacted)
+
+
+def measure_optima(
+    world: WorldSettings, *, truth: Path, fresh_people: int = 1_000_000, progress: Progress | None = None
+) -> Optima:
+    """Fit on `fresh_people` fresh people, measure on a tenth as many others; cached by the law's fingerprint.
+
+    Also writes the observable p of the world's own dormant people to `<truth>/optimum/people.parquet`.
+    """
+    fingerprint = f"{world.law_fingerprint()}-{fresh_people}"
+    cache = truth / "optimum" / f"{fingerprint}.json"
+    if cache.exists():
+        return Optima(**json.loads(cache.read_text()))
+    chunks = -(-fresh_people // CHUNK)
+    fitted = fresh_sample(world, first=0, chunks=chunks, progress=progress)
+    measured = fresh_sample(world, first=chunks, chunks=max(chunks // 10, 4), progress=progress)
+    best = fit_observable(fitted)
+    plain = fit_obvious(fitted)
+    y = measured.reacted
+    p_best = best.predict_proba(measured.table)[:, 1]
+    p_plain = plain.predict_proba(obvious(measured.names, measured.table))[:, 1]
+    observable_auc, logistic_auc = float(roc_auc_score(y, p_best)), float(roc_auc_score(y, p_plain))
+    found = Optima(
+        fresh_people=chunks * CHUNK,
+        dormant_fitted=len(fitted.p),
+        dormant_measured=len(y),
+        base_rate=float(y.mean()),
+        oracle_auc=float(roc_auc_score(y, measured.p)),
+        oracle_log_loss=float(log_loss(y, measured.p)),
+        observable_auc=observable_auc,
+        observable_log_loss=float(log_loss(y, p_best)),
+        logistic_auc=logistic_auc,
+        logistic_share=(logistic_auc - 0.5) / (observable_auc - 0.5),
+        fingerprint=fingerprint,
+    )
+    _write_people(world, truth, best)
+    write_atomic(cache, (json.dumps(asdict(found), indent=2) + "\n").encode())
+    return found
+
+
+def _write_people(world: WorldSettings, truth: Path, model: HistGradientBoostingClassifier) -> None:
+    """Observable and true p of the world's own dormant people at the date of the optima."""
+    moment = (world.epoch(world.optimum_on) - world.start_epoch) / WEEK
+    parts = []
+    for number in range(world.chunks):
+        people = make_people(world, number)
+        past = simulate(world, people, moment=moment)
+        assert past.truth is not None
+        asleep = dormant(past, moment) & (people.pid < world.people)
+        p_observable = model.predict_proba(observable(world, past, moment)[1][asleep])[:, 1]
+        columns = {"pid": people.pid[asleep], "p": past.truth.p[asleep], "p_observable": p_observable}
+        parts.append(pa.table({**columns, "reacted": past.truth.reacted[asleep]}))
+    write_parquet(truth / "optimum" / "people.parquet", pa.concat_tables(parts))

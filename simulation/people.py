@@ -85,12 +85,11 @@ def _static(source: IntArray, industry: IntArray, size: IntArray, seniority: Int
     crossed = np.where(digital ^ (size >= 2), 0.55, -0.55)
     bend = np.array([0.3, -0.25, -0.2, 0.35])[seniority] * np.where(industry % 2 == 0, 1.0, -1.0)
     table = normal(20_260, 9, np.arange(INDUSTRIES * SIZES)).reshape(INDUSTRIES, SIZES) * 0.25
-    return alone + crossed + bend + table[industry, size]
+    together: FloatArray = alone + crossed + bend + table[industry, size]
+    return together
 
 
-def _effect(
-    world: WorldSettings, pid: IntArray, senior: IntArray, opener: FloatArray
-) -> tuple[FloatArray, IntArray]:
+def _effect(world: WorldSettings, pid: IntArray, senior: IntArray, opener: FloatArray) -> tuple[FloatArray, IntArray]:
     """Relative change of the hazard for 30 days after an e-mail: 0 lost causes, 1 persuadable, 2 harmed."""
     u = uniform(world.seed, 31, pid)
     harmed = np.clip(0.10 + 0.10 * (senior == 3) - 0.05 * (opener > 0.3), 0.02, 0.4)

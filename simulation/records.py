@@ -13,7 +13,7 @@ from simulation.draws import BoolArray, FloatArray, IntArray, choice, uniform, w
 from simulation.events import Kind
 from simulation.history import History
 from simulation.mail import Intent
-from simulation.people import COUNTRIES, GOHIGHLEVEL, HUBSPOT, SALESFORCE, People
+from simulation.people import COUNTRIES, GOHIGHLEVEL, SALESFORCE, People
 from simulation.settings import DAY, WEEK, WorldSettings
 
 SLOTS: Final = 4  # first record, second CRM, duplicate in the same CRM, contact of a converted lead
@@ -137,6 +137,11 @@ def _epoch(world: WorldSettings, week: FloatArray) -> IntArray:
     return np.where(week < 10_000, world.start_epoch + np.minimum(week, 10_000) * WEEK, NEVER).astype(np.int64)
 
 
+def has_title(world: WorldSettings, pid: IntArray, slot: IntArray) -> BoolArray:
+    """Records that carry a job title."""
+    return uniform(world.seed, 350, pid, slot) < 0.85
+
+
 def record_table(world: WorldSettings, people: People, records: Records, known: dict[str, IntArray]) -> pa.Table:
     """One row per record with its own noise; `known` holds per-person times of opt-out, bounce, deals."""
     who, slot = np.nonzero(records.exists)
@@ -167,7 +172,7 @@ def record_table(world: WorldSettings, people: People, records: Records, known: 
         "has_state": u(347) < 0.85,
         "has_consent": u(348) < world.consent_recorded,
         "has_industry": u(349) < 0.8,
-        "has_title": u(350) < 0.85,
+        "has_title": has_title(world, pid, slot),
         "bad_email": u(351) < world.bad_address,
         "bad_phone": u(352) < world.bad_address,
         "no_email": u(353) < 0.02,
@@ -188,7 +193,9 @@ def known_times(world: WorldSettings, past: History, events: dict[str, Any], cut
     seen = events["at"] < cut
     result: dict[str, IntArray] = {}
     kinds = events["kind"]
-    left = (kinds == Kind.STATUS_CHANGE) | (np.isin(kinds, (Kind.REPLY, Kind.TEXT_IN)) & (events["intent"] == Intent.UNSUBSCRIBE))
+    left = (kinds == Kind.STATUS_CHANGE) | (
+        np.isin(kinds, (Kind.REPLY, Kind.TEXT_IN)) & (events["intent"] == Intent.UNSUBSCRIBE)
+    )
     for name, which in (
         ("opted_out", left),
         ("bounced", kinds == Kind.BOUNCE),
@@ -210,5 +217,3 @@ def known_times(world: WorldSettings, past: History, events: dict[str, Any], cut
     opened[deals.who[created < cut]] = 1
     won[deals.who[(closed < cut) & deals.won]] = 1
     return result | {"had_deal": opened, "is_customer": won}
-
-

@@ -13,7 +13,9 @@ Columns = dict[str, str]
 LEADS: Final = FileSpec("salesforce", "leads.csv", "leads", "CreatedDate", text_columns=("Title",))
 CONTACTS: Final = FileSpec("salesforce", "contacts.csv", "contacts", "CreatedDate", text_columns=("Title",))
 ACCOUNTS: Final = FileSpec("salesforce", "accounts.csv", "accounts", "CreatedDate")
-TASKS: Final = FileSpec("salesforce", "tasks.csv", "tasks", "CreatedDate", incremental=True, text_columns=("Description",))
+TASKS: Final = FileSpec(
+    "salesforce", "tasks.csv", "tasks", "CreatedDate", incremental=True, text_columns=("Description",)
+)
 EVENTS: Final = FileSpec("salesforce", "events.csv", "events", "CreatedDate", incremental=True)
 EMAIL_MESSAGES: Final = FileSpec(
     "salesforce", "email_messages.csv", "email_messages", "MessageDate", incremental=True,
@@ -88,8 +90,7 @@ TASK_COLUMNS: Final[Columns] = {
     "CreatedDate": t("at_time"),
     "ActivityDate": "strftime(start_time, '%Y-%m-%d')",
     "CompletedDateTime": (
-        f"case when kind <> 10 then {t('at_time')} "
-        f"when starts + 86400 < $cut then {t('start_time')} end"
+        f"case when kind <> 10 then {t('at_time')} when starts + 86400 < $cut then {t('start_time')} end"
     ),
     "Status": "case when kind = 10 and starts + 86400 >= $cut then 'Not Started' else 'Completed' end",
     "TaskSubtype": "case when kind in (3, 8) then 'Call' when kind = 7 then 'Email' else 'Task' end",

@@ -32,7 +32,7 @@ class WorldSettings(BaseModel):
     log_hazard: float = Field(-4.7, description="level of the weekly log-hazard; tuned: 3-8 % react a month")
     signal: float = Field(1.0, ge=0, description="scale of all differences between people; 0 is a world without signal")
     contact_effect: float = Field(1.0, description="scale of what a contact changes; +0.5..+1.5 points on average")
-    newsletter_weekly: float = Field(0.055, description="chance of a bulk mail a week; assumed, about three a year")
+    newsletter_weekly: float = Field(0.07, description="chance of a bulk mail a week; assumed, about four a year")
     campaign_share: float = Field(0.10, description="share assigned in each of twelve monthly campaigns; assumed")
     campaign_held_out: float = Field(0.30, description="share of the assigned who were held out; assumed")
     optout_per_mail: float = Field(0.006, description="opt-out per mail; 0.2-1 %, the range of the specification")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import json
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from pathlib import Path
@@ -122,7 +122,7 @@ def _sent_at(world: WorldSettings, touch: str, start: int, expires: int | None) 
     return min(at, max(expires - 60, start)) if expires else at
 
 
-def _store(truth: Path, rows: list[tuple[object, ...]]) -> None:
+def _store(truth: Path, rows: Sequence[tuple[object, ...]]) -> None:
     """Add rows to the stored treatments, once per touch."""
     if not rows:
         return

@@ -132,5 +132,3 @@ def write_parquet(target: Path, table: pa.Table) -> None:
     """Replace a Parquet file durably."""
     with atomic_path(target) as temporary:
         pq.write_table(table, temporary)
-
-

@@ -6,13 +6,17 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from simulation.campaigns import HEADER, CampaignFile
 from simulation.chunks import build_chunk
 from simulation.exports import Exporter, write_sources
 from simulation.settings import WorldSettings
-from simulation.truth import TruthWriter
 from simulation.treatments import load_contacts
+from simulation.truth import TruthWriter
+
+if TYPE_CHECKING:
+    from simulation.optimum import Optima
 
 Progress = Callable[[str, int, int], None]
 
@@ -72,8 +76,10 @@ def write_exports(
     return ExportReport(exporter.root, dict(sorted(files.items())), facts.people, facts.dormant, facts.rate)
 
 
-def optima(settings: WorldSettings, *, truth: Path, fresh_people: int = 1_000_000) -> object:
+def optima(
+    settings: WorldSettings, *, truth: Path, fresh_people: int = 1_000_000, progress: Progress | None = None
+) -> Optima:
     """The oracle and the observable optimum of the world's law; cached below `truth` by the law's fingerprint."""
     from simulation.optimum import measure_optima
 
-    return measure_optima(settings, truth=truth, fresh_people=fresh_people)
+    return measure_optima(settings, truth=truth, fresh_people=fresh_people, progress=progress)
