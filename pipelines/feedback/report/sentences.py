@@ -40,7 +40,7 @@ def standfirst(day: DayFacts) -> str:
     """Two or three sentences under the headline."""
     population, plan = day.population, day.plan
     if population.people == 0:
-        return "Deliver an export of your CRM and run the day again; the last section says what came in."
+        return "Deliver an export of your CRM and run the day again; below stands what came in."
     if population.dormant == 0:
         return (
             f"{people(population.people).capitalize()} are known and every one of them is either in touch with you, "
