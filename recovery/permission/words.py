@@ -1,0 +1,74 @@
+"""Every reason in words, and what would unlock it."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from contracts.words import SkipReason
+
+R = SkipReason
+
+WORDS: Final[dict[SkipReason, str]] = {
+    R.OPTED_OUT: "opted out of this channel",
+    R.OBJECTED: "objected to marketing",
+    R.COMPLAINED: "complained about a message",
+    R.HARD_BOUNCED: "the address bounced for good",
+    R.DO_NOT_CONTACT: "on the do-not-contact list",
+    R.PERMISSION_UNKNOWN: "the source shows no opt-outs, so nobody's wish is known",
+    R.NO_ADDRESS: "no usable address for the channel",
+    R.COUNTRY_UNKNOWN: "country missing",
+    R.COUNTRY_CONFLICT: "sources disagree about the country and the strictest rule asks for consent",
+    R.TIME_ZONE_UNKNOWN: "time zone missing",
+    R.CONSENT_REQUIRED: "the country's rule asks for consent and none is recorded",
+    R.BASIS_EXPIRED: "the ground for contact has expired",
+    R.TOO_LONG_DORMANT: "silent for longer than e-mail may go back",
+    R.NEVER_ENGAGED: "never got in touch",
+    R.RECENTLY_PLANNED: "was in a batch a short time ago",
+    R.GLOBAL_HOLDOUT: "in the group that is never contacted, for comparison",
+    R.CAPACITY: "the day's capacity went to others",
+    R.ACCOUNT_CAP: "enough people of the same account are in the batch",
+    R.FREQUENCY_CAP: "has had the first step of the playbook in this dormancy spell",
+    R.UNSCORED: "has no score",
+    R.CHANNEL_DISABLED: "no channel is switched on for this person",
+    R.NOT_WORTH_IT: "expected value does not cover the cost",
+    R.SOURCE_SILENT: "a source fell silent, so everyone looks dormant",
+    R.SEVERE_DRIFT: "today's leads differ severely from those that the model knows",
+    R.PAUSED: "emission is paused",
+    R.SENDER_UNKNOWN: "who sends is not fully declared",
+    R.RENDER_FAILED: "the message could not be written safely",
+    R.NOT_NEWEST_DATE: "only the newest day contacts anybody",
+}
+
+UNLOCK: Final[dict[SkipReason, str]] = {
+    R.OPTED_OUT: "Only a new consent that the person gives of their own accord.",
+    R.OBJECTED: "Only a new consent that the person gives of their own accord.",
+    R.COMPLAINED: "Only a new consent that the person gives of their own accord.",
+    R.HARD_BOUNCED: "A corrected address in the CRM.",
+    R.DO_NOT_CONTACT: "Removal from your do-not-contact list at the person's own wish.",
+    R.PERMISSION_UNKNOWN: "Export the opt-out column or the unsubscribe list of this source too.",
+    R.NO_ADDRESS: "An e-mail address or a phone number in the CRM.",
+    R.COUNTRY_UNKNOWN: "Declare the country per source, or export the country column.",
+    R.COUNTRY_CONFLICT: "Correct the country in the CRM, or record consent.",
+    R.TIME_ZONE_UNKNOWN: "Export state, phone or time zone of the person.",
+    R.CONSENT_REQUIRED: "Record consent or soft opt-in (with how and when it was given) in a permissions file.",
+    R.BASIS_EXPIRED: "A new inquiry, a new purchase or recorded consent.",
+    R.TOO_LONG_DORMANT: "A call, or a higher RECOVERY_MAX_DORMANCY_DAYS.",
+    R.NEVER_ENGAGED: "Nothing: people who never got in touch are not leads to recover.",
+    R.RECENTLY_PLANNED: "Wait until RECOVERY_CONTACT_GAP_DAYS have passed.",
+    R.GLOBAL_HOLDOUT: "Nothing: this group shows what happens without contact; it is drawn anew each half-year.",
+    R.CAPACITY: "Raise RECOVERY_CAPACITY_EMAIL or RECOVERY_CAPACITY_CALL.",
+    R.ACCOUNT_CAP: "Raise RECOVERY_ACCOUNT_CAP, or wait for a later day.",
+    R.FREQUENCY_CAP: "A new dormancy spell, after the person has been active again.",
+    R.UNSCORED: "Enough history for a score; the report names why it is missing.",
+    R.CHANNEL_DISABLED: "Give a channel of the playbook a capacity above zero.",
+    R.NOT_WORTH_IT: "A cheaper channel, or a larger deal amount in the CRM.",
+    R.SOURCE_SILENT: "Deliver a fresh export of the silent source.",
+    R.SEVERE_DRIFT: "Look at the drift report; the plan returns when the shift is understood and retrained.",
+    R.PAUSED: "Run `recovery resume`, and leave NURTURING_AGENT_ENABLED on.",
+    R.SENDER_UNKNOWN: (
+        "Set RECOVERY_SENDER_NAME, RECOVERY_SENDER_POSTAL_ADDRESS, RECOVERY_SENDER_FROM_ADDRESS and "
+        "RECOVERY_UNSUBSCRIBE_URL (https), or run `recovery init`."
+    ),
+    R.RENDER_FAILED: "Correct the person's fields in the CRM.",
+    R.NOT_NEWEST_DATE: "Nothing: a past day is recomputed for the record and contacts nobody.",
+}

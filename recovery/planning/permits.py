@@ -1,0 +1,274 @@
+"""Permission for everybody at once: one decision per distinct combination of facts."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from contracts.words import Basis, Channel, SkipReason
+from recovery.permission import (
+    ContactFacts,
+    Decision,
+    Fact,
+    PermissionPolicy,
+    Recipient,
+    RuleBook,
+    Stance,
+    Status,
+    decide,
+)
+from recovery.planning.playbooks import Playbook, choose_playbook
+from recovery.planning.policy import PlanPolicy
+
+Ints = npt.NDArray[np.int64]
+Bools = npt.NDArray[np.bool_]
+
+# Words in a company's name that show a legal person (UK PECR: a corporate subscriber, not a sole trader).
+_CORPORATE: Final = (
+    r"(?i)\b(?:ltd|limited|plc|llp|llc|inc|corp|corporation|pty|gmbh|ag|se|oy|ab"
+    r"|s\.?a\.?s?|b\.?v|n\.?v|s\.?r\.?l|s\.?p\.?a)\b\.?$"
+)
+# From this size on a company is taken for a legal person whatever its name says.
+_CORPORATE_SIZE: Final = 50
+_KEYS: Final = (
+    "country", "has_country_conflict", "state", "time_zone", "has_email", "has_phone",
+    "has_email_opt_out_source", "has_phone_opt_out_source", "recipient", "is_too_long", "playbook", "facts",
+)  # fmt: skip
+FACT_COLUMNS: Final = (
+    "channel", "stance", "basis", "source", "evidence", "since", "expires_at", "collected_during",
+    "optout_offered_at_collection",
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Permits:
+    """Decisions per person and channel.
+
+    Attributes:
+        group: index into `decisions` for each person.
+        playbook: name of the playbook for each person.
+        decisions: for each group, the decision of each enabled channel in the playbook's order.
+    """
+
+    group: Ints
+    playbook: npt.NDArray[np.object_]
+    decisions: tuple[dict[Channel, Decision], ...]
+
+    def is_allowed(self, channel: Channel) -> Bools:
+        """For each person, whether the channel is allowed now or later today."""
+        flags = [_is_open(found.get(channel)) for found in self.decisions]
+        return np.asarray(flags, dtype=bool)[self.group] if flags else np.zeros(len(self.group), dtype=bool)
+
+    def first_reason(self) -> list[SkipReason]:
+        """For each group, why its first channel is refused (used where no channel is allowed)."""
+        return [
+            next((d.reason for d in found.values() if d.reason is not None), SkipReason.CHANNEL_DISABLED)
+            for found in self.decisions
+        ]
+
+
+def _is_open(decision: Decision | None) -> bool:
+    return decision is not None and decision.status is not Status.REFUSED
+
+
+def decide_all(
+    people: pd.DataFrame,
+    permissions: pd.DataFrame,
+    *,
+    policy: PlanPolicy,
+    playbooks: tuple[Playbook, ...],
+    rules: RuleBook,
+) -> Permits:
+    """Decide every channel of everybody's playbook.
+
+    Args:
+        people: one row per person, columns of `marts.dim_people`.
+        permissions: columns `person_id` and `FACT_COLUMNS`, as in `marts.fct_permissions`.
+        policy: limits; `release_at` is the moment of the decision.
+        playbooks: from `load_playbooks`.
+        rules: from `load_rules`.
+    """
+    sets, code = _fact_sets(people, permissions)
+    keys = _keys(people, policy, playbooks, rules).assign(facts=code)
+    group, distinct = _distinct(keys)
+    by_name = {playbook.name: playbook for playbook in playbooks}
+    decisions = tuple(
+        _decide_group(row, sets[row["facts"]], by_name[row["playbook"]], policy, rules)
+        for row in distinct.to_dict("records")
+    )
+    return Permits(group, keys["playbook"].to_numpy(dtype=object), decisions)
+
+
+def _keys(people: pd.DataFrame, policy: PlanPolicy, playbooks: tuple[Playbook, ...], rules: RuleBook) -> pd.DataFrame:
+    """What a decision depends on, and nothing else, so that few combinations remain."""
+    barred = {
+        state
+        for packs in rules.packs.values()
+        for pack in packs
+        for rule in (pack.email, pack.sms, pack.call)
+        for state in rule.barred_states
+    }
+    state = people["state"].astype("str").str.strip().str.upper().replace(_STATE_NAMES)
+    return pd.DataFrame(
+        {
+            "country": people["country"],
+            "has_country_conflict": _flags(people["has_country_conflict"], unknown=True),
+            "state": state.where(state.isin(barred), ""),
+            "time_zone": people["time_zone"],
+            "has_email": people["email"].notna() & (people["email"] != ""),
+            "has_phone": people["phone_e164"].notna() & (people["phone_e164"] != ""),
+            "has_email_opt_out_source": _flags(people["has_email_opt_out_source"], unknown=False),
+            "has_phone_opt_out_source": _flags(people["has_phone_opt_out_source"], unknown=False),
+            "recipient": _recipients(people),
+            "is_too_long": (people["dormant_days"].astype("float64") > policy.max_dormancy_days)
+            | people["dormant_days"].isna(),
+            "playbook": _playbooks(people, playbooks),
+        }
+    )
+
+
+# Names as CRMs write them, for states whose own rules are in the packs.
+_STATE_NAMES: Final = {"TEXAS": "TX", "US-TX": "TX"}
+
+
+def _flags(column: pd.Series[Any], *, unknown: bool) -> Bools:
+    return column.astype("boolean").fillna(unknown).to_numpy(dtype=bool)
+
+
+def _recipients(people: pd.DataFrame) -> Ints:
+    own_domain = ~_flags(people["is_free_mail"], unknown=True)
+    company = people["company_name"].astype("str").where(people["company_name"].notna(), "")
+    is_legal = company.str.contains(_CORPORATE, regex=True) | (people["employee_count"] >= _CORPORATE_SIZE).fillna(
+        False
+    )
+    work = own_domain & (company != "").to_numpy(dtype=bool)
+    kinds = np.where(work, int(Recipient.WORK), int(Recipient.UNKNOWN))
+    return np.where(work & is_legal.to_numpy(dtype=bool), int(Recipient.CORPORATE), kinds).astype(np.int64)
+
+
+def _playbooks(people: pd.DataFrame, playbooks: tuple[Playbook, ...]) -> npt.NDArray[np.object_]:
+    market = people["market"].astype("object").where(people["market"].notna(), None)
+    kind = people["lead_kind"].astype("object").where(people["lead_kind"].notna(), None)
+    pairs = pd.MultiIndex.from_arrays([market.fillna(""), kind.fillna("")])
+    codes, distinct = pairs.factorize()
+    names = [choose_playbook(playbooks, m or None, k or None).name for m, k in distinct]
+    return np.asarray(names, dtype=object)[codes] if names else np.empty(0, dtype=object)
+
+
+def _distinct(keys: pd.DataFrame) -> tuple[Ints, pd.DataFrame]:
+    code = np.zeros(len(keys), dtype=np.int64)
+    for name in _KEYS:
+        part, values = pd.factorize(keys[name], use_na_sentinel=False)
+        code, _ = pd.factorize(code * max(len(values), 1) + part)
+    first = pd.Series(code).drop_duplicates().index
+    return code.astype(np.int64), keys.iloc[first].reset_index(drop=True)
+
+
+def _decide_group(
+    row: dict[Any, Any], facts: frozenset[Fact], playbook: Playbook, policy: PlanPolicy, rules: RuleBook
+) -> dict[Channel, Decision]:
+    limits = PermissionPolicy(
+        mode=policy.permission_mode,
+        max_dormancy_days=0,
+        is_job_related=playbook.content == "job_related",
+    )
+    enabled = [channel for channel in playbook.steps[0].channels if policy.capacity.get(channel, 0) > 0]
+    return {c: decide(_contact(row, facts, c), c, policy.release_at, limits, rules) for c in enabled}
+
+
+def _contact(row: dict[Any, Any], facts: frozenset[Fact], channel: Channel) -> ContactFacts:
+    by_mail = channel is Channel.EMAIL
+    country, zone, state = (row[name] for name in ("country", "time_zone", "state"))
+    return ContactFacts(
+        countries=frozenset([country] if isinstance(country, str) and country else []),
+        has_country_conflict=row["has_country_conflict"],
+        states=frozenset([state] if state else []),
+        zones=frozenset([zone] if isinstance(zone, str) and zone else []),
+        has_address=row["has_email"] if by_mail else row["has_phone"],
+        has_opt_out_source=row["has_email_opt_out_source"] if by_mail else row["has_phone_opt_out_source"],
+        recipient=Recipient(row["recipient"]),
+        dormant_days=int(row["is_too_long"]),  # compared with 0 above: the limit was applied when keys were made
+        facts=facts,
+    )
+
+
+def _fact_sets(people: pd.DataFrame, permissions: pd.DataFrame) -> tuple[list[frozenset[Fact]], Ints]:
+    """Distinct sets of facts, and for each person the index of theirs."""
+    rows = _all_facts(people, permissions)
+    code, distinct = _distinct_facts(rows)
+    order = np.lexsort((code, rows["person"].to_numpy()))
+    person, code = rows["person"].to_numpy()[order], code[order]
+    starts = np.searchsorted(person, np.arange(len(people) + 1))
+    codes = code.tolist()
+    known: dict[tuple[int, ...], int] = {}
+    result = np.empty(len(people), dtype=np.int64)
+    for position, (begin, end) in enumerate(zip(starts[:-1].tolist(), starts[1:].tolist(), strict=True)):
+        result[position] = known.setdefault(tuple(codes[begin:end]), len(known))
+    return [frozenset(distinct[index] for index in indexes) for indexes in known], result
+
+
+def _all_facts(people: pd.DataFrame, permissions: pd.DataFrame) -> pd.DataFrame:
+    """Recorded facts and the relationship that every former correspondent has, with the person's row number."""
+    number = pd.Series(np.arange(len(people)), index=people["person_id"].to_numpy())
+    recorded = permissions[permissions["person_id"].isin(number.index)].loc[:, ["person_id", *FACT_COLUMNS]]
+    recorded = recorded.assign(person=number.reindex(recorded["person_id"]).to_numpy(dtype=np.int64))
+    recorded = recorded.assign(since=_days(recorded["since"]), expires_at=_days(recorded["expires_at"]))
+    came = pd.to_datetime(people["last_inbound_at"]).to_numpy(dtype="datetime64[s]")
+    wrote = ~np.isnat(came)
+    relationship = pd.DataFrame(
+        {
+            "person": np.arange(len(people))[wrote],
+            "channel": "all",
+            "stance": Stance.ALLOWED.value,
+            "basis": Basis.RELATIONSHIP.value,
+            "source": "activities",
+            "evidence": "last inbound activity",
+            # Rounded down to the month: never later than the truth, and few distinct values.
+            "since": pd.Series(came[wrote].astype("datetime64[M]").astype("datetime64[s]")),
+            "expires_at": pd.Series(np.full(int(wrote.sum()), np.datetime64("NaT", "s"))),
+            "collected_during": None,
+            "optout_offered_at_collection": None,
+        }
+    )
+    return pd.concat([recorded.drop(columns="person_id"), relationship], ignore_index=True)
+
+
+def _days(column: pd.Series[Any]) -> pd.Series[Any]:
+    """Moments rounded down to days: a ground ends rather too early than too late."""
+    return pd.to_datetime(column).astype("datetime64[s]").dt.floor("D")
+
+
+def _distinct_facts(rows: pd.DataFrame) -> tuple[Ints, list[Fact]]:
+    code = np.zeros(len(rows), dtype=np.int64)
+    for name in FACT_COLUMNS:
+        if name in ("source", "evidence"):
+            continue  # kept in the warehouse; a decision does not depend on them
+        part, values = pd.factorize(rows[name], use_na_sentinel=False)
+        code, _ = pd.factorize(code * max(len(values), 1) + part)
+    first = pd.Series(code).drop_duplicates().index
+    return code.astype(np.int64), [_fact(row) for row in rows.iloc[first].to_dict("records")]
+
+
+def _fact(row: dict[Any, Any]) -> Fact:
+    offered, during = row["optout_offered_at_collection"], row["collected_during"]
+    return Fact(
+        channel=str(row["channel"]),
+        # Anything but a clear yes is a no.
+        stance=Stance.ALLOWED if row["stance"] == Stance.ALLOWED.value else Stance.REFUSED,
+        basis=str(row["basis"]),
+        since=_date(row["since"]),
+        expires_at=_date(row["expires_at"]),
+        collected_during=during if isinstance(during, str) else None,
+        is_optout_offered=bool(offered)
+        if offered is not None and offered is not pd.NA and offered == offered
+        else None,
+    )
+
+
+def _date(value: Any) -> date | None:
+    return None if pd.isna(value) else value.date() if isinstance(value, datetime) else value
