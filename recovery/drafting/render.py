@@ -1,0 +1,156 @@
+"""Templates to drafts. Values are data: nothing in a lead's field is ever evaluated."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import yaml
+from jinja2 import FileSystemLoader, StrictUndefined, Template, TemplateError
+from jinja2.sandbox import ImmutableSandboxedEnvironment
+
+from contracts.errors import PermanentError
+from contracts.words import Channel
+from recovery.drafting.facts import LeadFacts, SenderFacts, is_mailbox
+from recovery.drafting.lint import lint
+
+HERE: Final = Path(__file__).parent
+_PARTS: Final = ("subject", "opening", "value", "call_to_action", "task", "sms")
+STYLES: Final = ("educational", "friendly", "professional")
+
+
+class DraftError(PermanentError):
+    """The message for one person cannot be written safely; the others go on."""
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """A message ready for a sink.
+
+    Attributes:
+        channel: how it is delivered.
+        to_address: mailbox, E.164 number, or empty for a CRM task.
+        subject: one line.
+        text: plain text.
+        html: the same words as HTML; empty but for e-mail.
+        content_sha256: hash of everything above and of the touch.
+    """
+
+    channel: Channel
+    to_address: str
+    subject: str
+    text: str
+    html: str
+    content_sha256: str
+
+
+class Drafter:
+    """Renders drafts in one style for one sender.
+
+    Args:
+        sender: who writes; must be complete.
+        style: educational, friendly or professional.
+        folder: templates.
+
+    Raises:
+        PermanentError: a template is missing or malformed.
+    """
+
+    def __init__(self, sender: SenderFacts, *, style: str, folder: Path = HERE / "templates") -> None:
+        self._sender = sender
+        plain = {"undefined": StrictUndefined, "keep_trailing_newline": True, "loader": FileSystemLoader(folder)}
+        # Two worlds: text is written as it is, HTML is escaped.
+        self._text = ImmutableSandboxedEnvironment(autoescape=False, **plain)
+        self._html = ImmutableSandboxedEnvironment(autoescape=True, **plain)
+        try:
+            self._layout = {
+                name: (self._html if name.endswith("html.j2") else self._text).get_template(name)
+                for name in ("email.txt.j2", "email.html.j2", "call.txt.j2", "crm_task.txt.j2")
+            }
+            self._phrases = {path.stem: self._load(path, style) for path in sorted(folder.glob("*.yml"))}
+            self._personas: dict[str, dict[str, Any]] = yaml.safe_load(
+                (HERE / "personas.yml").read_text(encoding="utf-8")
+            )
+        except (TemplateError, KeyError, yaml.YAMLError) as error:
+            raise PermanentError(f"A template cannot be used: {error}.", where=str(folder)) from error
+        self.version = self._version(folder, style)
+
+    def _load(self, path: Path, style: str) -> dict[str, Template]:
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+        return {part: self._text.from_string(content[part].get(style) or content[part]["all"]) for part in _PARTS}
+
+    def _version(self, folder: Path, style: str) -> str:
+        digest = hashlib.sha256(style.encode())
+        for path in (*sorted(folder.iterdir()), HERE / "personas.yml"):
+            if path.is_file():
+                digest.update(path.name.encode() + b"\0" + path.read_bytes())
+        return digest.hexdigest()[:12]
+
+    def persona(self, job_title: str | None) -> str:
+        """Name of the reader's persona, from the words of the job title."""
+        words = f" {(job_title or '').lower().replace('-', ' ')} "
+        for name, entry in self._personas.items():
+            if any(f" {title} " in words for title in entry["titles"]):
+                return name
+        return list(self._personas)[-1]
+
+    def draft(
+        self,
+        *,
+        channel: Channel,
+        template: str,
+        touch_id: str,
+        lead: LeadFacts,
+        to_address: str,
+        barred: str = "none",
+    ) -> Draft:
+        """Write one message.
+
+        Raises:
+            DraftError: the address cannot stand in a header, a template fails, or the linter objects.
+        """
+        phrases = self._phrases.get(template)
+        if phrases is None:
+            raise DraftError(f"There is no template {template}.", where="recovery/drafting/templates")
+        facts = {
+            "lead": lead,
+            "sender": self._sender,
+            "pain": self._personas[lead.persona]["pain"],
+            "unsubscribe_link": self._sender.unsubscribe_link(touch_id),
+            "barred": barred,
+        }
+        try:
+            words = {part: _one_line(phrases[part].render(facts)) for part in _PARTS}
+            subject, text, html = self._compose(channel, facts | words)
+        except TemplateError as error:
+            raise DraftError(f"The template {template} fails: {error}.", where=f"touch {touch_id}") from error
+        draft = _sealed(channel, to_address, subject, text, html, touch_id)
+        problems = lint(draft, self._sender, touch_id=touch_id)
+        if channel is Channel.EMAIL and not is_mailbox(to_address):
+            problems = (*problems, "the address is not a plain mailbox")
+        if problems:
+            raise DraftError(f"The message is not fit to be sent: {'; '.join(problems)}.", where=f"touch {touch_id}")
+        return draft
+
+    def _compose(self, channel: Channel, facts: Mapping[str, Any]) -> tuple[str, str, str]:
+        if channel is Channel.EMAIL:
+            text = self._layout["email.txt.j2"].render(facts)
+            return facts["subject"], text, self._layout["email.html.j2"].render(facts)
+        if channel is Channel.SMS:
+            return "", facts["sms"], ""
+        name = "call.txt.j2" if channel is Channel.CALL else "crm_task.txt.j2"
+        return facts["subject"], self._layout[name].render(facts), ""
+
+
+def _one_line(text: str) -> str:
+    return " ".join(text.split())
+
+
+def _sealed(channel: Channel, to_address: str, subject: str, text: str, html: str, touch_id: str) -> Draft:
+    content = json.dumps([touch_id, channel.value, to_address, subject, text, html], ensure_ascii=False)
+    digest = hashlib.sha256(content.encode("utf-8", "surrogatepass")).hexdigest()
+    return Draft(channel, to_address, subject, text, html, digest)

@@ -1,0 +1,7 @@
+"""What takes a batch out of the house."""
+
+from recovery.sinks.crm_update import CRM_UPDATE_SCHEMA, write_crm_updates
+from recovery.sinks.file import emit_batch, emit_scores
+from recovery.sinks.formula import guard
+
+__all__ = ["CRM_UPDATE_SCHEMA", "emit_batch", "emit_scores", "guard", "write_crm_updates"]

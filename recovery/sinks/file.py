@@ -1,0 +1,171 @@
+"""The outbox: one folder per batch, complete or absent."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import os
+import shutil
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Final
+
+import pyarrow as pa
+
+from contracts.errors import PermanentError
+from contracts.files import fsync_path, sha256_file
+from contracts.words import Channel
+from recovery.batch import Batch, Touch
+from recovery.drafting import SenderFacts, build_eml
+from recovery.sinks.crm_update import write_crm_updates
+from recovery.sinks.formula import guard
+
+COLUMNS: Final = (
+    "touch_id", "person_id", "source", "crm", "record_object", "record_id", "channel", "to_address", "not_before",
+    "expires_at", "subject", "body", "playbook", "step", "cycle", "content_sha256",
+)  # fmt: skip
+
+
+def emit_batch(outbox: Path, batch: Batch, *, sender: SenderFacts, crm_updates: pa.Table) -> Path:
+    """Write `<outbox>/<batch_id>/`; a batch that is there already is left alone.
+
+    Everything is written beside it and renamed at the end, so that a reader sees all or nothing and a killed
+    run leaves nothing that the next one does not replace by the same bytes.
+
+    Args:
+        outbox: root of emitted batches.
+        batch: what leaves; held-out touches are counted and written nowhere.
+        sender: who writes.
+        crm_updates: see `write_crm_updates`.
+
+    Raises:
+        PermanentError: another content stands under this name.
+    """
+    target = outbox / batch.batch_id
+    if target.exists():
+        _verify(target, batch)
+        return target
+    staging = _fresh(outbox, batch.batch_id)
+    files = {name: (path, rows) for name, path, rows in _write_channels(staging, batch.planned)}
+    _write_mails(staging, batch.planned, sender, files)
+    for name, rows in write_crm_updates(staging, crm_updates).items():
+        files[name] = (staging / name, rows)
+    manifest = {
+        "batch_id": batch.batch_id,
+        "sha256": batch.sha256,
+        "as_of_date": batch.as_of.isoformat(),
+        "sender_id": batch.sender_id,
+        "planned": len(batch.planned),
+        "held_out": batch.held_out,
+        "files": {name: {"sha256": sha256_file(path), "rows": rows} for name, (path, rows) in sorted(files.items())},
+    }
+    (staging / "manifest.json").write_text(json.dumps(manifest, indent=2) + "\n", encoding="utf-8")
+    _settle(staging, target)
+    return target
+
+
+def emit_scores(outbox: Path, name: str, crm_updates: pa.Table) -> Path | None:
+    """Write `<outbox>/<name>/crm_update_<crm>.csv` for a day without a batch; None without rows.
+
+    The folder has no manifest: nothing in it is to be sent. It follows the day's scores when they change.
+    """
+    if crm_updates.num_rows == 0:
+        return None
+    staging = _fresh(outbox, name)
+    write_crm_updates(staging, crm_updates)
+    target = outbox / name
+    if target.exists():
+        old = {path.name: sha256_file(path) for path in target.iterdir()}
+        if old == {path.name: sha256_file(path) for path in staging.iterdir()}:
+            shutil.rmtree(staging)
+            return target
+        shutil.rmtree(target)
+    _settle(staging, target)
+    return target
+
+
+def _fresh(outbox: Path, name: str) -> Path:
+    staging = outbox / f".{name}.tmp"
+    if staging.exists():
+        shutil.rmtree(staging)
+    staging.mkdir(parents=True)
+    return staging
+
+
+def _settle(staging: Path, target: Path) -> None:
+    for path in sorted(staging.rglob("*")):
+        fsync_path(path)
+    fsync_path(staging)
+    os.replace(staging, target)
+    fsync_path(target.parent)
+
+
+def _verify(target: Path, batch: Batch) -> None:
+    try:
+        found = json.loads((target / "manifest.json").read_text(encoding="utf-8"))["sha256"]
+    except (OSError, ValueError, KeyError):
+        found = None
+    if found != batch.sha256:
+        raise PermanentError(
+            f"The outbox holds another content under the name {batch.batch_id}.",
+            where=str(target),
+            remedy="Somebody changed or removed files there; move the folder away and run the day again.",
+        )
+
+
+def _write_channels(folder: Path, touches: Iterable[Touch]) -> Iterable[tuple[str, Path, int]]:
+    by_channel: dict[Channel, list[Touch]] = {}
+    for touch in touches:
+        by_channel.setdefault(touch.draft.channel, []).append(touch)
+    for channel in sorted(by_channel):
+        path = folder / f"{channel.value}.csv"
+        path.write_bytes(_csv(by_channel[channel]))
+        yield path.name, path, len(by_channel[channel])
+
+
+def _csv(touches: list[Touch]) -> bytes:
+    buffer = io.StringIO(newline="")
+    writer = csv.writer(buffer, quoting=csv.QUOTE_ALL, lineterminator="\r\n")
+    writer.writerow(COLUMNS)
+    for touch in touches:
+        writer.writerow([guard(cell) for cell in _cells(touch)])
+    return buffer.getvalue().encode("utf-8")
+
+
+def _cells(touch: Touch) -> tuple[str, ...]:
+    draft = touch.draft
+    # RFC 3966 form: a bare +1... would be taken for a formula.
+    address = f"tel:{draft.to_address}" if draft.channel in (Channel.SMS, Channel.CALL) else draft.to_address
+    return (
+        touch.touch_id,
+        touch.person_id,
+        touch.source,
+        touch.crm,
+        touch.record_object,
+        touch.record_id,
+        draft.channel.value,
+        address,
+        f"{touch.not_before.isoformat()}Z",
+        f"{touch.expires_at.isoformat()}Z",
+        draft.subject,
+        draft.text,
+        touch.playbook,
+        str(touch.step),
+        str(touch.cycle),
+        draft.content_sha256,
+    )
+
+
+def _write_mails(
+    folder: Path, touches: Iterable[Touch], sender: SenderFacts, files: dict[str, tuple[Path, int]]
+) -> None:
+    mails = [touch for touch in touches if touch.draft.channel is Channel.EMAIL]
+    if not mails:
+        return
+    (folder / "eml").mkdir()
+    for touch in mails:
+        data = build_eml(touch.draft, sender, touch_id=touch.touch_id, not_before=touch.not_before)
+        path = folder / "eml" / f"{touch.touch_id}.eml"
+        path.write_bytes(data)
+        files[f"eml/{path.name}"] = (path, 1)
