@@ -246,8 +246,6 @@ def atoms(expression: Expression) -> tuple[Atom, ...]:
     """Aggregates over the person's own activities that an expression needs."""
     if isinstance(expression, (Count, ActiveDays, DaysSince)):
         return (expression,)
-    if isinstance(expression, Colleagues):
-        return (expression.count,)
     if isinstance(expression, (Minus, Ratio)):
         return atoms(expression.left) + atoms(expression.right)
     if isinstance(expression, AtLeast):
@@ -283,7 +281,7 @@ def days_sql(column: str) -> str:
 
 
 def expression_sql(expression: Expression, *, own: Mapping[Atom, str], account: Mapping[Count, str]) -> str:
-    """Scalar SQL of an expression; `own` and `account` name the aggregate columns."""
+    """Scalar SQL of an expression; `own` names aggregate columns, `account` holds counts over colleagues."""
 
     def inner(part: Expression) -> str:
         return expression_sql(part, own=own, account=account)
@@ -294,11 +292,11 @@ def expression_sql(expression: Expression, *, own: Mapping[Atom, str], account: 
         case DaysSince():
             return days_sql(own[expression])
         case Colleagues(count):
-            return f"(coalesce({account[count]}, coalesce({own[count]}, 0)) - coalesce({own[count]}, 0))::double"
+            return f"({account[count]})::double"
         case Spell():
             return "s.spell::double"
         case Attribute(name):
-            return f"s.{name}"
+            return f"s.attr_{name}"
         case YearWave(wave):
             return f"{wave}(2 * pi() * dayofyear(s.as_of_date) / 366.0::double)"
         case Minus(left, right):

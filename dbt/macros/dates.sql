@@ -1,0 +1,70 @@
+{# The run's as-of moment, 00:00 UTC. #}
+{% macro as_of_at() -%}
+    timestamp '{{ var("as_of_date") }} 00:00:00'
+{%- endmacro %}
+
+{# Dates that this run computes: rows (as_of_date, as_of_at, is_full). The run's own date always takes everyone. #}
+{% macro run_dates() -%}
+    select
+        d.as_of_date::date as as_of_date,
+        d.as_of_date::timestamp as as_of_at,
+        d.is_full
+    from (
+        values
+        ('{{ var("as_of_date") }}', true)
+        {%- for day in var("snapshot_dates") if day != var("as_of_date") %}, ('{{ day }}', false){% endfor %}
+    ) as d (as_of_date, is_full)
+{%- endmacro %}
+
+{# Whether a person belongs to the stable hash sample; shares are powers of two. #}
+{% macro is_sampled(person_id) -%}
+    (('0x' || left({{ person_id }}, 8))::bigint % {{ var("sample_modulus") }} = 0)
+{%- endmacro %}
+
+{# Days without inbound activity that make a person of a market dormant. #}
+{% macro dormant_after(market) -%}
+    case {{ market }}
+        {%- for name, days in var("market_dormant_after_days").items() %} when '{{ name }}' then {{ days }}{% endfor %}
+        when '' then {{ var("dormant_after_days") }}
+        else {{ var("dormant_after_days") }}
+    end
+{%- endmacro %}
+
+{# When a row was observed: the creation stamp, unless an earlier landing should have had it; else history or export. #}
+{% macro observed_at(created, occurred, landing) -%}
+    case
+        when coalesce({{ created }}, {{ occurred }}) <= {{ landing }}.covered_before then {{ landing }}.exported_at
+        when {{ created }} is not null then {{ created }}
+        when {{ landing }}.is_history then least(
+            {{ occurred }} + {{ landing }}.assumed_lag_hours * interval 1 hour, {{ landing }}.exported_at
+        )
+        else {{ landing }}.exported_at
+    end
+{%- endmacro %}
+
+{% macro observed_basis(created, occurred, landing) -%}
+    case
+        when coalesce({{ created }}, {{ occurred }}) <= {{ landing }}.covered_before then 'exported'
+        when {{ created }} is not null then 'source'
+        when {{ landing }}.is_history then 'assumed'
+        else 'exported'
+    end
+{%- endmacro %}
+
+{# UUIDv5 of a text in the project's namespace, in SQL; equals recovery.identity.person_id_of. #}
+{% macro uuid5(column) -%}
+    regexp_replace(
+        left(sha1('\x8F\x1D\x6C\x52\x3A\x0B\x5E\x4F\x9C\x77\x21\xD4\xE6\x08\xB9\x3A'::blob || encode({{ column }})), 12)
+        || '5'
+        || substr(sha1('\x8F\x1D\x6C\x52\x3A\x0B\x5E\x4F\x9C\x77\x21\xD4\xE6\x08\xB9\x3A'::blob || encode({{ column }})), 14, 3)
+        || substr(
+            '89ab89ab89ab89ab',
+            ('0x' || substr(
+                sha1('\x8F\x1D\x6C\x52\x3A\x0B\x5E\x4F\x9C\x77\x21\xD4\xE6\x08\xB9\x3A'::blob || encode({{ column }})), 17, 1
+            ))::int + 1,
+            1
+        )
+        || substr(sha1('\x8F\x1D\x6C\x52\x3A\x0B\x5E\x4F\x9C\x77\x21\xD4\xE6\x08\xB9\x3A'::blob || encode({{ column }})), 18, 15),
+        '^(.{8})(.{4})(.{4})(.{4})(.{12})$', '\1-\2-\3-\4-\5'
+    )
+{%- endmacro %}

@@ -1,0 +1,200 @@
+with activity_rows as (
+    {% for name in [
+        'stg_hubspot__activities', 'stg_hubspot__email_events', 'stg_salesforce__tasks', 'stg_salesforce__events',
+        'stg_salesforce__email_messages', 'stg_gohighlevel__messages', 'stg_gohighlevel__appointments',
+        'stg_mapped__activities', 'stg_mapped__outcomes'
+    ] %}
+    select * from {{ ref(name) }}
+    {% if not loop.last %}union all{% endif %}
+    {% endfor %}
+),
+
+landings as (
+    select * from {{ ref('int_landings') }}
+),
+
+records as (
+    select * from {{ ref('int_records') }}
+),
+
+aliases as (
+    select * from {{ ref('int_record_aliases') }}
+),
+
+addresses as (
+    select
+        source,
+        email,
+        arg_min(record_key, (stable_from, record_key)) as record_key
+    from {{ ref('int_record_versions') }}
+    where email is not null
+    group by source, email
+),
+
+sources_with_messages as (
+    select distinct source from landings where object = 'email_messages'
+),
+
+deals as (
+    select * from {{ ref('int_deals') }}
+),
+
+links as (
+    select * from {{ ref('int_person_links') }}
+),
+
+assignments as (
+    select * from {{ source('raw', 'ledger__assignments') }}
+),
+
+-- First appearance of each activity; a closing status counts from the export that shows it.
+placed as (
+    select
+        r.*,
+        l.covered_before,
+        l.is_history,
+        l.assumed_lag_hours
+    from activity_rows as r
+    inner join landings as l on r.landing_id = l.landing_id
+),
+
+firsts as (
+    select
+        source,
+        object,
+        source_record_id,
+        min((exported_at, landing_id, row_number)) as first_row,
+        min(exported_at) filter (where is_closed) as closed_from
+    from placed
+    group by source, object, source_record_id
+),
+
+distinct_rows as (
+    select
+        p.*,
+        f.closed_from
+    from placed as p
+    inner join firsts as f
+        on p.source = f.source and p.object = f.object and p.source_record_id = f.source_record_id
+        and (p.exported_at, p.landing_id, p.row_number) = f.first_row
+    where p.kind is not null
+        and not (
+            p.object = 'tasks' and p.kind = 'email' and p.source in (select m.source from sources_with_messages as m)
+        )
+),
+
+keyed as (
+    select
+        p.* replace (r.record_key as record_key)
+    from distinct_rows as p
+    left join addresses as m on p.source = m.source and p.recipient = m.email
+    left join aliases as n on p.record_key = n.alias_key
+    inner join records as r on coalesce(n.record_key, p.record_key, m.record_key) = r.record_key
+),
+
+-- Mails of this engine come back as mails of an automation inside the window of a touch.
+engine_windows as (
+    select
+        k.record_key,
+        a.not_before,
+        a.expires_at
+    from assignments as a
+    inner join links as k on a.person_id = k.person_id and k.valid_to is null
+    where a.arm in ('contacted', 'explored')
+),
+
+engine_sends as (
+    select distinct
+        p.source,
+        p.object,
+        p.source_record_id
+    from keyed as p
+    inner join engine_windows as w
+        on p.record_key = w.record_key and p.occurred_at >= w.not_before and p.occurred_at < w.expires_at
+    where p.direction = 'outbound' and p.actor = 'other_automation'
+),
+
+exported as (
+    select
+        p.source,
+        p.crm,
+        p.object,
+        p.source_record_id,
+        p.record_key,
+        p.kind,
+        p.direction,
+        case when e.source_record_id is null then p.actor else 'engine' end as actor,
+        p.occurred_at,
+        {{ observed_at('p.created_at', 'p.occurred_at', 'p') }} as observed_at,
+        {{ observed_basis('p.created_at', 'p.occurred_at', 'p') }} as observed_at_basis,
+        p.due_at,
+        p.closed_from,
+        p.is_machine,
+        p.reply_class,
+        p.outcome_level::tinyint as outcome_level,
+        p.in_reply_to
+    from keyed as p
+    left join engine_sends as e
+        on p.source = e.source and p.object = e.object and p.source_record_id = e.source_record_id
+),
+
+opportunities as (
+    select
+        d.source,
+        d.crm,
+        d.object,
+        d.record_id as source_record_id,
+        d.record_key,
+        'deal' as kind,
+        'internal' as direction,
+        'rep' as actor,
+        d.created_at as occurred_at,
+        d.created_observed_at as observed_at,
+        d.created_basis as observed_at_basis,
+        null::timestamp as due_at,
+        null::timestamp as closed_from,
+        false as is_machine,
+        null::varchar as reply_class,
+        3::tinyint as outcome_level,
+        null::varchar as in_reply_to
+    from deals as d
+    inner join records as r on d.record_key = r.record_key
+),
+
+wins as (
+    select
+        d.source,
+        d.crm,
+        d.object,
+        d.record_id || ':won' as source_record_id,
+        d.record_key,
+        'won' as kind,
+        'inbound' as direction,
+        'person' as actor,
+        d.closed_at as occurred_at,
+        d.closed_observed_at as observed_at,
+        d.closed_basis as observed_at_basis,
+        null::timestamp as due_at,
+        null::timestamp as closed_from,
+        false as is_machine,
+        null::varchar as reply_class,
+        4::tinyint as outcome_level,
+        null::varchar as in_reply_to
+    from deals as d
+    inner join records as r on d.record_key = r.record_key
+    where d.is_won and d.closed_at is not null
+),
+
+united as (
+    select * from exported
+    union all
+    select * from opportunities
+    union all
+    select * from wins
+)
+
+select
+    *,
+    {{ is_inbound_activity() }} as is_inbound
+from united
+order by record_key, occurred_at, source, object, source_record_id

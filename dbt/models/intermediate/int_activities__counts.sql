@@ -1,0 +1,93 @@
+with activity_rows as (
+    {% for name in [
+        'stg_hubspot__activities', 'stg_hubspot__email_events', 'stg_salesforce__tasks', 'stg_salesforce__events',
+        'stg_salesforce__email_messages', 'stg_gohighlevel__messages', 'stg_gohighlevel__appointments',
+        'stg_mapped__activities', 'stg_mapped__outcomes'
+    ] %}
+    select
+        source,
+        object,
+        source_record_id,
+        landing_id,
+        kind,
+        reply_class,
+        record_key,
+        recipient
+    from {{ ref(name) }}
+    {% if not loop.last %}union all{% endif %}
+    {% endfor %}
+),
+
+landings as (
+    select * from {{ ref('int_landings') }}
+),
+
+activities as (
+    select * from {{ ref('int_activities') }}
+),
+
+sources_with_messages as (
+    select distinct source from landings where object = 'email_messages'
+),
+
+placed as (
+    select r.*
+    from activity_rows as r
+    inner join landings as l on r.landing_id = l.landing_id
+),
+
+per_id as (
+    select
+        source,
+        object,
+        source_record_id,
+        count(*) as row_count,
+        bool_and(kind is null) as is_unknown_kind,
+        object = 'tasks' and bool_and(coalesce(kind, '') = 'email')
+        and source in (select m.source from sources_with_messages as m) as is_copy
+    from placed
+    group by source, object, source_record_id
+),
+
+united as (
+    select
+        source,
+        object,
+        count(*) as united,
+        count(*) filter (where reply_class = 'unsure') as unsure_replies,
+        count(*) filter (where reply_class = 'auto_reply') as auto_replies,
+        count(*) filter (where reply_class in ('opt_out', 'refusal', 'complaint', 'wrong_person')) as refused_replies
+    from activities
+    where kind not in ('deal') or object = 'outcomes'
+    group by source, object
+),
+
+counted as (
+    select
+        source,
+        object,
+        sum(row_count)::bigint as rows_in,
+        sum(row_count - 1)::bigint as dropped_duplicate,
+        count(*) filter (where is_unknown_kind) as dropped_unknown_kind,
+        count(*) filter (where is_copy and not is_unknown_kind) as dropped_copy,
+        count(*) filter (where not is_copy and not is_unknown_kind) as distinct_rows
+    from per_id
+    group by source, object
+)
+
+-- One row per source and activity object: what became of its rows.
+select
+    c.source,
+    c.object,
+    c.rows_in,
+    coalesce(u.united, 0) as united,
+    c.dropped_duplicate,
+    c.dropped_unknown_kind,
+    c.dropped_copy,
+    c.distinct_rows - coalesce(u.united, 0) as dropped_unknown_record,
+    coalesce(u.unsure_replies, 0) as unsure_replies,
+    coalesce(u.auto_replies, 0) as auto_replies,
+    coalesce(u.refused_replies, 0) as refused_replies
+from counted as c
+left join united as u on c.source = u.source and c.object = u.object
+order by c.source, c.object

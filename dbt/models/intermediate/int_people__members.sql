@@ -1,0 +1,18 @@
+with links as (
+    select * from {{ ref('int_person_links') }}
+),
+
+dates as (
+    {{ run_dates() }}
+)
+
+-- One row per date of this run, person in scope and record that belonged to the person then.
+select
+    d.as_of_date,
+    d.as_of_at,
+    l.person_id,
+    l.record_key
+from links as l
+inner join dates as d on l.valid_from < d.as_of_at and (l.valid_to is null or d.as_of_at <= l.valid_to)
+where d.is_full or {{ is_sampled('l.person_id') }}
+order by d.as_of_date, l.person_id, l.record_key

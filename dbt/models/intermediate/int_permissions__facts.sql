@@ -1,0 +1,235 @@
+with people_rows as (
+    select * from {{ ref('int_people_rows__united') }}
+),
+
+landings as (
+    select * from {{ ref('int_landings') }}
+),
+
+versions as (
+    select * from {{ ref('int_record_versions') }}
+),
+
+activities as (
+    select * from {{ ref('int_activities') }}
+),
+
+mapped_permissions as (
+    select * from {{ ref('stg_mapped__permissions') }}
+),
+
+suppressions as (
+    {% for name in [
+        'stg_hubspot__suppressions', 'stg_salesforce__suppressions', 'stg_gohighlevel__suppressions',
+        'stg_mapped__suppressions'
+    ] %}
+    select * from {{ ref(name) }}
+    {% if not loop.last %}union all{% endif %}
+    {% endfor %}
+),
+
+sources as (
+    select * from {{ source('raw', 'sources') }}
+),
+
+flags as (
+    select
+        record_key,
+        source,
+        exported_at,
+        is_opted_out_email,
+        is_do_not_call,
+        is_dnd,
+        json_extract_string(dnd_settings, '$.Email.status') in ('active', 'permanent') as is_dnd_email,
+        json_extract_string(dnd_settings, '$.SMS.status') in ('active', 'permanent') as is_dnd_sms,
+        json_extract_string(dnd_settings, '$.Call.status') in ('active', 'permanent') as is_dnd_call,
+        legal_basis,
+        bounced_at
+    from versions
+),
+
+refused_flags as (
+    select
+        record_key,
+        source,
+        unnest([
+            case when is_opted_out_email then 'email' end,
+            case when is_do_not_call then 'call' end,
+            case when is_do_not_call then 'sms' end,
+            case when is_dnd then 'all' end,
+            case when is_dnd_email then 'email' end,
+            case when is_dnd_sms then 'sms' end,
+            case when is_dnd_call then 'call' end,
+            case when bounced_at is not null then 'email' end
+        ]) as channel,
+        unnest([
+            'opt_out', 'do_not_contact', 'do_not_contact', 'do_not_contact', 'opt_out', 'opt_out', 'opt_out',
+            'hard_bounce'
+        ]) as basis,
+        unnest([
+            'opt-out column', 'do-not-call column', 'do-not-call column', 'dnd column', 'dnd settings', 'dnd settings',
+            'dnd settings', 'bounce column'
+        ]) as evidence,
+        exported_at
+    from flags
+),
+
+listed as (
+    select
+        s.*,
+        coalesce(s.occurred_at, s.exported_at) as refused_at,
+        {{ observed_at('null::timestamp', 'coalesce(s.occurred_at, s.exported_at)', 'l') }} as observed_at
+    from suppressions as s
+    inner join landings as l on s.landing_id = l.landing_id
+),
+
+-- A list entry bars every record that ever carried the address; an objection by mail bars the phone too.
+suppressed as (
+    select distinct
+        v.record_key,
+        s.source,
+        s.reason,
+        s.refused_at as occurred_at,
+        s.observed_at,
+        case when s.reason in ('opt_out', 'hard_bounce') then ['email'] else ['email', 'sms', 'call'] end as channels
+    from listed as s
+    inner join versions as v on s.email = v.email
+    union all
+    select distinct
+        v.record_key,
+        s.source,
+        s.reason,
+        s.refused_at,
+        s.observed_at,
+        ['sms', 'call']
+    from listed as s
+    inner join versions as v on s.phone = v.phone
+),
+
+facts as (
+    select
+        record_key,
+        channel,
+        'refused' as stance,
+        basis,
+        evidence,
+        source,
+        min(exported_at) as since,
+        null::timestamp as expires_at,
+        min(exported_at) as observed_at,
+        null::varchar as collected_during,
+        null::boolean as optout_offered_at_collection
+    from refused_flags
+    where channel is not null
+    group by record_key, channel, basis, evidence, source
+    union all
+    select
+        record_key,
+        'email',
+        'allowed',
+        case when lower(legal_basis) like '%consent%' then 'express_consent' else 'relationship' end,
+        legal_basis,
+        source,
+        min(exported_at),
+        null,
+        min(exported_at),
+        null,
+        null
+    from flags
+    where regexp_matches(lower(legal_basis), 'consent|contract|legitimate')
+    group by record_key, source, legal_basis
+    union all
+    select
+        h.record_key,
+        c.channel,
+        'refused',
+        h.reason,
+        'suppression list',
+        h.source,
+        min(h.occurred_at),
+        null,
+        min(h.observed_at),
+        null,
+        null
+    from suppressed as h
+    inner join (values ('email'), ('sms'), ('call')) as c (channel)
+        on c.channel = any(h.channels)
+    group by h.record_key, c.channel, h.reason, h.source
+    union all
+    select
+        p.record_key,
+        p.channel,
+        'allowed',
+        p.basis,
+        p.evidence,
+        p.source,
+        coalesce(p.since, p.exported_at),
+        p.expires_at,
+        {{ observed_at('null::timestamp', 'coalesce(p.since, p.exported_at)', 'l') }},
+        p.collected_during,
+        p.optout_offered_at_collection
+    from mapped_permissions as p
+    inner join landings as l on p.landing_id = l.landing_id
+    qualify row_number() over (
+        partition by p.record_key, p.channel, p.basis, p.since order by p.exported_at, p.row_number
+    ) = 1
+    union all
+    select
+        record_key,
+        case when kind = 'bounce' or kind = 'opt_out' then 'email' else 'all' end,
+        'refused',
+        case
+            when kind = 'bounce' then 'hard_bounce'
+            when kind = 'complaint' or reply_class = 'complaint' then 'complaint'
+            when reply_class = 'refusal' then 'objection'
+            else 'opt_out'
+        end,
+        case when kind in ('bounce', 'complaint', 'opt_out') then 'mail event' else 'words of a reply' end,
+        source,
+        min(occurred_at),
+        null,
+        min(observed_at),
+        null,
+        null
+    from activities
+    where kind in ('complaint', 'opt_out')
+        or reply_class = 'hard_bounce'
+        or reply_class in ('complaint', 'opt_out', 'refusal')
+    group by all
+    union all
+    select
+        record_key,
+        'all',
+        'allowed',
+        case when kind in ('won', 'purchase') then 'purchase' else 'inquiry' end,
+        'last ' || case when kind in ('won', 'purchase') then 'purchase' else 'inquiry' end,
+        source,
+        max(occurred_at),
+        null,
+        max(observed_at),
+        null,
+        null
+    from activities
+    where kind in ('won', 'purchase')
+        or (is_inbound and outcome_level = 2 and kind in ('form', 'call', 'email', 'chat', 'sms', 'meeting'))
+    group by record_key, source, kind in ('won', 'purchase')
+    union all
+    select
+        r.record_key,
+        'email',
+        'allowed',
+        s.declared_basis,
+        s.declaration_words,
+        s.source,
+        coalesce(s.declared_at::timestamp, r.first_observed_at),
+        null,
+        r.first_observed_at,
+        null,
+        null
+    from {{ ref('int_records') }} as r
+    inner join sources as s on r.source = s.source
+    where s.declared_basis is not null
+)
+
+select * from facts
+order by all

@@ -1,0 +1,25 @@
+with facts as (
+    select * from {{ ref('int_permissions__facts') }}
+),
+
+links as (
+    select * from {{ ref('int_person_links') }} where valid_to is null
+)
+
+select
+    k.person_id,
+    f.channel,
+    f.stance,
+    f.basis,
+    f.evidence,
+    f.source,
+    min(f.since) as since,
+    max(f.expires_at) as expires_at,
+    min(f.observed_at) as observed_at,
+    f.collected_during,
+    f.optout_offered_at_collection
+from facts as f
+inner join links as k on f.record_key = k.record_key
+where f.observed_at < {{ as_of_at() }}
+group by all
+order by all
