@@ -170,12 +170,14 @@ def settle(
     """
     names = [f"k{number}" for number in range(1, keys + 1)] + list(columns)
     connection.execute(f"create or replace temp table {table} ({', '.join(f'{name} varchar' for name in names)})")
-    connection.execute(f"create or replace temp table open_values as {query}")
+    connection.execute(
+        f"create or replace temp table open_values as select q.*, row_number() over () as place from ({query}) q"
+    )
     counted = connection.execute("select count(*) from open_values").fetchone()
     total = int(counted[0]) if counted else 0
     for start in range(0, total, _BATCH):
         found = connection.execute(
-            "select * from open_values where rowid >= ? and rowid < ?", [start, start + _BATCH]
+            "select * exclude (place) from open_values where place > ? and place <= ?", [start, start + _BATCH]
         ).fetchall()
         rows = [(*row, *settled(*row)) for row in found]
         arrow = pa.table({name: pa.array([row[i] for row in rows], pa.string()) for i, name in enumerate(names)})

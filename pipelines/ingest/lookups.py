@@ -1,0 +1,129 @@
+"""Look-ups of one landing: each distinct value that SQL cannot settle goes through its library once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import duckdb
+
+from pipelines.ingest import places
+from pipelines.ingest.aliases import Kind, ObjectSpec
+from pipelines.ingest.normalise import clean_email_sql, clean_phone_sql, email_key, phone_key, settle, site_domain
+from pipelines.ingest.reading import quoted, text
+
+
+@dataclass(frozen=True)
+class Lookups:
+    """Relation with the text columns and their look-ups, and the SQL of each looked-up column over it.
+
+    For a phone column `p` the relation also has `p__region`, for `state` also `state__key`.
+    """
+
+    relation: str
+    values: dict[str, str] = field(default_factory=dict)
+
+
+def settle_values(
+    connection: duckdb.DuckDBPyConnection, spec: ObjectSpec, *, present: tuple[str, ...], country: str | None
+) -> Lookups:
+    """Make the look-up tables of the view `source_text` and the view `looked_up_text` over them."""
+    values: dict[str, str] = {}
+    joins: list[str] = []
+    added: list[str] = []
+
+    def look_up(name: str, function: Callable[[str], str | None], *, condition: str = "true") -> str:
+        table = f"settled_{name}"
+        settle(
+            connection,
+            query=f"select distinct {quoted(name)} from source_text where {quoted(name)} is not null and {condition}",
+            table=table,
+            keys=1,
+            settled=lambda value: (function(value),),
+            columns=["v"],
+        )
+        joins.append(f"left join {table} on source_text.{quoted(name)} = {table}.k1")
+        return f"{table}.v"
+
+    for name in spec.of_kind(Kind.EMAIL):
+        if name in present:
+            clean = clean_email_sql(quoted(name))
+            open_value = look_up(name, email_key, condition=f"{clean} is null")
+            added.append(f"coalesce({clean_email_sql('source_text.' + quoted(name))}, {open_value}) as {name}__v")
+            values[name] = f"{name}__v"
+    simple: tuple[tuple[Kind, Callable[[str], str | None]], ...] = (
+        (Kind.COUNTRY, _country_finder()),
+        (Kind.TIMEZONE, _zone_finder()),
+        (Kind.DOMAIN, site_domain),
+    )
+    for kind, function in simple:
+        for name in spec.of_kind(kind):
+            if name in present:
+                added.append(f"{look_up(name, function)} as {name}__v")
+                values[name] = f"{name}__v"
+    if "state" in present and spec.is_people:
+        added.append(f"{look_up('state', places.fold)} as state__key")
+    extra = "".join(f", {item}" for item in added)
+    connection.execute(
+        f"create or replace temp view placed_text as select source_text.*{extra} from source_text {' '.join(joins)}"
+    )
+    phones = tuple(name for name in spec.of_kind(Kind.PHONE) if name in present)
+    if not phones:
+        return Lookups("placed_text", values)
+    region = "country__v" if "country" in values else "null::varchar"
+    if country is not None:
+        region = f"coalesce({region}, {text(country)})"
+    return _phones(connection, phones, region, values)
+
+
+def _phones(
+    connection: duckdb.DuckDBPyConnection, phones: tuple[str, ...], region: str, values: dict[str, str]
+) -> Lookups:
+    candidates, owners = [], []
+    for name in phones:
+        candidate, owner = clean_phone_sql(quoted(name), "_region")
+        candidates.append(f"{candidate} as {name}__candidate")
+        owners.append(f"{owner.replace('candidate', name + '__candidate')} as {name}__owner")
+    connection.execute(
+        "create or replace temp view dialled_text as with "
+        f"regional as (select *, {region} as _region from placed_text), "
+        f"written as (select *, {', '.join(candidates)} from regional) select *, {', '.join(owners)} from written"
+    )
+    joins, columns = [], []
+    for name in phones:
+        table = f"settled_{name}"
+        settle(
+            connection,
+            query=f"select distinct {quoted(name)}, coalesce(_region, '') from dialled_text "
+            f"where {quoted(name)} is not null and {name}__owner is null",
+            table=table,
+            keys=2,
+            settled=lambda value, owner: phone_key(value, owner or None) or (None, None),
+            columns=["v", "region"],
+        )
+        joins.append(
+            f"left join {table} on d.{name}__owner is null and d.{quoted(name)} = {table}.k1 "
+            f"and coalesce(d._region, '') = {table}.k2"
+        )
+        columns.append(
+            f"case when d.{name}__owner is not null then d.{name}__candidate else {table}.v end as {name}__v, "
+            f"coalesce(d.{name}__owner, {table}.region) as {name}__region"
+        )
+        values[name] = f"{name}__v"
+    connection.execute(
+        f"create or replace temp view phoned_text as select d.*, {', '.join(columns)} "
+        f"from dialled_text d {' '.join(joins)}"
+    )
+    return Lookups("phoned_text", values)
+
+
+def _country_finder() -> Callable[[str], str | None]:
+    table = places.country_table()
+    codes = dict(zip(table["name"].to_pylist(), table["code"].to_pylist(), strict=True))
+    return lambda value: codes.get(places.fold(value))
+
+
+def _zone_finder() -> Callable[[str], str | None]:
+    table = places.zone_table()
+    zones = dict(zip(table["name"].to_pylist(), table["zone"].to_pylist(), strict=True))
+    return lambda value: zones.get(value.strip().lower().replace(" ", "_"))
