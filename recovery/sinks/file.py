@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import io
 import json
-import os
 import shutil
 from collections.abc import Iterable
 from pathlib import Path
@@ -97,7 +96,7 @@ def _settle(staging: Path, target: Path) -> None:
     for path in sorted(staging.rglob("*")):
         fsync_path(path)
     fsync_path(staging)
-    os.replace(staging, target)
+    staging.replace(target)
     fsync_path(target.parent)
 
 
