@@ -1,0 +1,1 @@
+"""Whether today's people still look like those that the champion learned from."""

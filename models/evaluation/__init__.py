@@ -1,0 +1,1 @@
+"""How a model is judged: measures with intervals, backtest, promotion gate, pictures."""

@@ -1,0 +1,117 @@
+"""Whether a challenger becomes champion: only on evidence, at most every so many days, only if it can be loaded."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal
+
+from models.evaluation.resampling import Interval
+
+Verdict = Literal["promoted", "kept", "unchanged", "held", "refused"]
+
+
+@dataclass(frozen=True)
+class Challenger:
+    """What the gate knows of a trained candidate: its twin's skill over the base rate and gain over the scorecard."""
+
+    fingerprint: str
+    name: str
+    skill: Interval
+    gain_over_card: Interval
+
+
+@dataclass(frozen=True)
+class Champion:
+    """The model in use; `days_in_use` since the last change of champion."""
+
+    fingerprint: str
+    version: str
+    days_in_use: int
+
+
+@dataclass(frozen=True)
+class Decision:
+    """Outcome of the gate with its reason in words.
+
+    Verdicts: `promoted` the challenger is champion; `unchanged` it already was; `kept` the champion stays;
+    `refused` there is no champion and none is made; `held` something is wrong that a person should look at.
+    """
+
+    verdict: Verdict
+    reason: str
+    gain: Interval | None = None
+
+
+def decide(
+    *,
+    challenger: Challenger | None,
+    refused: str | None,
+    champion: Champion | None,
+    rolled_back: bool,
+    failing_backtest: str | None,
+    promote_every_days: int,
+    compare: Callable[[], Interval | None],
+    loads: Callable[[], str | None],
+) -> Decision:
+    """Decide about promotion; `compare` and `loads` run only when the answer depends on them.
+
+    Args:
+        challenger: the candidate; None when training was refused.
+        refused: why training was refused.
+        champion: the model in use; None for the scorecard.
+        rolled_back: a person took this challenger out of use.
+        failing_backtest: why the matured backtest fails, else None.
+        promote_every_days: least days between promotions.
+        compare: log-loss gain over the champion on rows later than either's data; None when there are none.
+        loads: None when the model loads in a fresh interpreter and answers alike, else what went wrong.
+    """
+    if challenger is None:
+        return Decision("kept" if champion else "refused", f"no new model: {refused}")
+    if champion is not None and champion.fingerprint == challenger.fingerprint:
+        return Decision("unchanged", "data, code and parameters are those of the model in use")
+    if rolled_back:
+        return Decision("kept" if champion else "refused", "this model was taken out of use by hand")
+    if failing_backtest is not None:
+        return Decision("held", f"promotion waits for a person: {failing_backtest}")
+    if champion is not None and champion.days_in_use < promote_every_days:
+        return Decision(
+            "kept",
+            f"the model in use is {_days(champion.days_in_use)} old; models change at most every {promote_every_days}",
+        )
+    verdict = _first(challenger) if champion is None else _against(champion, compare)
+    if verdict.verdict != "promoted":
+        return verdict
+    fault = loads()
+    if fault is not None:
+        return Decision("held", f"the new model cannot be used: {fault}", verdict.gain)
+    return verdict
+
+
+def _first(challenger: Challenger) -> Decision:
+    skill, gain = challenger.skill, challenger.gain_over_card
+    told = (
+        f"log-loss skill over the base rate {_percent(skill)}, "
+        f"gain over the scorecard {gain.value:.5f} ({gain.low:.5f} to {gain.high:.5f})"
+    )
+    if skill.low > 0 and gain.low > 0:
+        return Decision("promoted", f"first model that beats the base rate and the scorecard: {told}", gain)
+    return Decision("refused", f"it does not surely beat both the base rate and the scorecard: {told}", gain)
+
+
+def _against(champion: Champion, compare: Callable[[], Interval | None]) -> Decision:
+    gain = compare()
+    if gain is None:
+        return Decision("kept", "no outcome is yet later than the data of the model in use, so nothing can be compared")
+    told = f"log-loss gain {gain.value:.5f} ({gain.low:.5f} to {gain.high:.5f}) on rows later than either's data"
+    if gain.low > 0:
+        return Decision("promoted", f"better than version {champion.version}: {told}", gain)
+    return Decision("kept", f"not surely better than version {champion.version}: {told}", gain)
+
+
+def _percent(interval: Interval) -> str:
+    return f"{100 * interval.value:.1f} % ({100 * interval.low:.1f} to {100 * interval.high:.1f} %)"
+
+
+def _days(count: int) -> str:
+    return "1 day" if count == 1 else f"{count} days"

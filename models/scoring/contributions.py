@@ -1,0 +1,98 @@
+"""Exact additive contributions of a fitted pipeline on its raw logit scale, by source feature.
+
+Linear models: coefficient times distance from the training mean. Boosted trees: path-dependent contributions
+(Saabas, 2014): along the path of a row, each split passes the change of the expected value to its feature.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Final
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from sklearn.ensemble._hist_gradient_boosting.predictor import TreePredictor
+
+from models.calibration.calibrator import Floats
+
+_ROWS_AT_ONCE: Final = 2_048  # a block of contributions stays in the processor's cache
+_NO_CATEGORIES: Final = np.zeros((0, 8), dtype=np.uint32)
+_NO_FEATURES: Final = np.zeros(0, dtype=np.uint32)
+
+
+def source_columns(pipeline: Any, names: Sequence[str]) -> NDArray[np.intp]:
+    """Index of the source feature of every prepared column, shape (columns,)."""
+    position = {name: index for index, name in enumerate(names)}
+    by_length = sorted(names, key=len, reverse=True)
+    return np.array([_source(text, position, by_length) for text in pipeline[0].get_feature_names_out()], dtype=np.intp)
+
+
+def _source(text: str, position: dict[str, int], by_length: list[str]) -> int:
+    plain = text.split("__", 1)[1].removeprefix("missingindicator_")
+    if plain in position:
+        return position[plain]
+    # One-hot columns are `<feature>_<value>`; the longest matching feature name is the right one.
+    return position[next(name for name in by_length if plain.startswith(f"{name}_"))]
+
+
+def linear_contributions(pipeline: Any, cleaned: pd.DataFrame, centre: Floats) -> tuple[Floats, float]:
+    """Contributions, shape (rows, features), and the baseline of a logistic regression."""
+    sources = source_columns(pipeline, list(cleaned.columns))
+    coefficients = pipeline[-1].coef_[0]
+    moved = (pipeline[0].transform(cleaned) - centre) * coefficients
+    grouped = np.zeros((len(cleaned), cleaned.shape[1]))
+    for column, source in enumerate(sources):
+        grouped[:, source] += moved[:, column]
+    return grouped, float(pipeline[-1].intercept_[0] + centre @ coefficients)
+
+
+def tree_contributions(pipeline: Any, cleaned: pd.DataFrame, *, threads: int) -> tuple[Floats, float]:
+    """Contributions, shape (rows, features), and the baseline of a HistGradientBoostingClassifier."""
+    model = pipeline[-1]
+    matrix = np.ascontiguousarray(pipeline[0].transform(cleaned), dtype=np.float64)
+    sources = source_columns(pipeline, list(cleaned.columns))
+    baseline = float(np.ravel(model._baseline_prediction)[0])
+    trees = []
+    for (predictor,) in model._predictors:
+        root, by_leaf, used = _leaf_table(predictor.nodes)
+        baseline += root
+        trees.append((_leaf_finder(predictor.nodes), by_leaf, sources[used]))
+    total = np.zeros((len(cleaned), cleaned.shape[1]))
+    for start in range(0, len(cleaned), _ROWS_AT_ONCE):
+        rows = matrix[start : start + _ROWS_AT_ONCE]
+        block = np.zeros((cleaned.shape[1], rows.shape[0]))
+        for finder, by_leaf, used in trees:
+            leaves = finder.predict(rows, _NO_CATEGORIES, _NO_FEATURES, threads).astype(np.intp)
+            for index, feature in enumerate(used):
+                block[feature] += by_leaf[index, leaves]
+        total[start : start + _ROWS_AT_ONCE] = block.T
+    return total, baseline
+
+
+def _leaf_finder(nodes: NDArray[Any]) -> Any:
+    """The same tree, but every leaf answers with its own node number."""
+    numbered = nodes.copy()
+    numbered["value"] = np.arange(len(nodes))
+    return TreePredictor(numbered, _NO_CATEGORIES, _NO_CATEGORIES)
+
+
+def _leaf_table(nodes: NDArray[Any]) -> tuple[float, Floats, NDArray[np.intp]]:
+    """Expected value at the root, contributions by (used feature, node), and the prepared columns used."""
+    expected = nodes["value"].astype(np.float64).copy()
+    # Children come after their parent, so walking backwards sees them first.
+    for node in range(len(nodes) - 1, -1, -1):
+        if not nodes["is_leaf"][node]:
+            left, right = int(nodes["left"][node]), int(nodes["right"][node])
+            n_left, n_right = float(nodes["count"][left]), float(nodes["count"][right])
+            expected[node] = (n_left * expected[left] + n_right * expected[right]) / (n_left + n_right)
+    inner = ~nodes["is_leaf"].astype(bool)
+    used = np.unique(nodes["feature_idx"][inner]).astype(np.intp)
+    place = {int(column): index for index, column in enumerate(used)}
+    table = np.zeros((len(used), len(nodes)))
+    for node in np.flatnonzero(inner):
+        index = place[int(nodes["feature_idx"][node])]
+        for child in (int(nodes["left"][node]), int(nodes["right"][node])):
+            table[:, child] = table[:, node]
+            table[index, child] += expected[child] - expected[node]
+    return float(expected[0]), table, used

@@ -1,0 +1,1 @@
+"""How a resurrection model is made: time slices, recipes, candidates."""

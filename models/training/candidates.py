@@ -1,0 +1,91 @@
+"""The recipes that compete with the rule scorecard; encoders, imputers and scalers live inside the pipeline."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any, Final
+
+import numpy as np
+from sklearn.compose import ColumnTransformer
+from sklearn.ensemble import HistGradientBoostingClassifier
+from sklearn.impute import SimpleImputer
+from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import Pipeline
+from sklearn.preprocessing import FunctionTransformer, OneHotEncoder, OrdinalEncoder, StandardScaler
+
+from models.features import FeatureSpec
+
+_RARE_CATEGORY_SHARE: Final = 0.002  # rarer categories share one code: too few events to tell them apart
+
+
+class RecipeName(StrEnum):
+    """Learned candidates, the simpler first."""
+
+    LOGISTIC = "logistic_regression"
+    BOOSTING = "hist_gradient_boosting"
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """A candidate with its fixed budget."""
+
+    name: RecipeName
+    params: dict[str, float | int]
+
+
+RECIPES: Final = (
+    Recipe(RecipeName.LOGISTIC, {"C": 0.05, "max_iter": 120}),
+    Recipe(
+        RecipeName.BOOSTING,
+        {
+            "max_iter": 120,
+            "learning_rate": 0.06,
+            "max_leaf_nodes": 15,
+            "min_samples_leaf": 120,
+            "l2_regularization": 5.0,
+            "max_bins": 127,
+        },
+    ),
+)
+
+
+def build_pipeline(recipe: Recipe, features: Sequence[FeatureSpec], *, seed: int) -> Pipeline:
+    """Unfitted pipeline from a clean frame (see `clean_frame`) to a classifier."""
+    numbers = [spec.name for spec in features if spec.kind != "category"]
+    categories = [spec.name for spec in features if spec.kind == "category"]
+    if recipe.name is RecipeName.LOGISTIC:
+        prepare, model = _linear_parts(recipe)
+    else:
+        prepare, model = _boosting_parts(recipe, seed)
+    blocks = [(name, part, columns) for (name, part), columns in zip(prepare, (numbers, categories), strict=True)]
+    columns = ColumnTransformer([block for block in blocks if block[2]], sparse_threshold=0.0)
+    return Pipeline([("prepare", columns), ("model", model)])
+
+
+def _linear_parts(recipe: Recipe) -> tuple[list[tuple[str, Any]], Any]:
+    # arcsinh is linear near zero and logarithmic in the tails: counts and money keep their order and lose their pull.
+    numbers = Pipeline(
+        [
+            ("squeeze", FunctionTransformer(np.arcsinh, feature_names_out="one-to-one")),
+            ("impute", SimpleImputer(strategy="median", add_indicator=True, keep_empty_features=True)),
+            ("scale", StandardScaler()),
+        ]
+    )
+    categories = OneHotEncoder(
+        handle_unknown="ignore", min_frequency=_RARE_CATEGORY_SHARE, sparse_output=False, dtype=np.float64
+    )
+    model = LogisticRegression(C=recipe.params["C"], max_iter=int(recipe.params["max_iter"]), tol=1e-4)
+    return [("numbers", numbers), ("categories", categories)], model
+
+
+def _boosting_parts(recipe: Recipe, seed: int) -> tuple[list[tuple[str, Any]], Any]:
+    categories = OrdinalEncoder(
+        handle_unknown="use_encoded_value",
+        unknown_value=np.nan,
+        min_frequency=_RARE_CATEGORY_SHARE,
+        dtype=np.float64,
+    )
+    model = HistGradientBoostingClassifier(early_stopping=False, random_state=seed, **recipe.params)
+    return [("numbers", "passthrough"), ("categories", categories)], model

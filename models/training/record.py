@@ -1,0 +1,165 @@
+"""What is remembered of a training: plain values that cross rooms and outlive the process."""
+
+from __future__ import annotations
+
+from datetime import date
+from typing import TYPE_CHECKING, Any, Literal
+
+from pydantic import BaseModel, ConfigDict
+
+from contracts.words import ScoreKind
+from models.evaluation.resampling import Interval
+
+if TYPE_CHECKING:  # records are read where nothing is trained: scikit-learn stays out
+    from models.features import FeatureSpec
+    from models.training.recipe import Candidate, Outcome
+
+Bounds = tuple[float, float, float]
+Verdict = Literal["promoted", "kept", "unchanged", "held", "refused"]
+
+
+class _Frozen(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", protected_namespaces=(), ser_json_inf_nan="null")
+
+
+class CandidateRecord(_Frozen):
+    """A training as it is found again by its fingerprint.
+
+    Attributes:
+        figures: measures of the chosen twin on the test slice, by name; empty when training was refused.
+        candidates: name -> measures of every candidate on the test slice.
+        without_exposure: name -> rank measures of the same recipe without the `exposure` group.
+        slices: slice name -> its as-of dates.
+        version, run_id, experiment_id: where MLflow holds it.
+        model_sha256: hash of the model's file, None when training was refused.
+    """
+
+    fingerprint: str
+    data_fingerprint: str
+    trained_as_of: date
+    horizon_days: int
+    name: str
+    refused: str | None
+    train_people: int
+    train_events: int
+    mature_rows: int
+    mature_people: int
+    mature_events: int
+    base_rate: float | None
+    last_date: date | None
+    slices: dict[str, list[date]]
+    card: dict[str, Any]
+    figures: dict[str, float]
+    candidates: dict[str, dict[str, float]]
+    parameters: dict[str, dict[str, float]]
+    without_exposure: dict[str, dict[str, float]]
+    gain_over_card: Bounds | None
+    features: list[str]
+    dropped: dict[str, str]
+    infinite: dict[str, int]
+    reliability: list[dict[str, float]] = []
+    lift: list[tuple[float, float]] = []
+    version: str | None = None
+    run_id: str | None = None
+    experiment_id: str | None = None
+    model_sha256: str | None = None
+
+
+class ModelState(_Frozen):
+    """The model in use on one as-of date; figures belong to its twin, and are None where they cannot be measured."""
+
+    name: str
+    recipe: str
+    version: str | None
+    score_kind: ScoreKind
+    roc_auc: float | None
+    roc_auc_interval: tuple[float, float] | None
+    pr_auc: float | None
+    brier: float | None
+    log_loss: float | None
+    log_loss_skill: Bounds | None
+    ece: float | None
+    ece_expected: float | None
+    base_rate: float | None
+    calibration: dict[str, Bounds] | None
+    lift_at_10: float | None
+    anchor: float
+    anchor_version: int
+    train_people: int
+    train_events: int
+    decision: Verdict
+    decision_reason: str
+    gain: Bounds | None
+    paragraph: str
+    run_id: str | None
+    experiment_id: str | None
+    trained_as_of: date | None
+    twin_of: str | None
+    candidates: dict[str, dict[str, float]]
+    without_exposure: dict[str, dict[str, float]]
+    refused_reason: str | None
+    card: dict[str, Any]
+    model_fingerprint: str | None
+    model_sha256: str | None
+    challenger_version: str | None
+    champion_alias: str | None
+    dropped: dict[str, str]
+    infinite: dict[str, int]
+    reliability: list[dict[str, float]]
+    lift: list[tuple[float, float]]
+    fingerprint: str
+
+
+def bounds(interval: Interval | None) -> Bounds | None:
+    """Plain triple of an interval; None where there is none."""
+    return None if interval is None else (interval.value, interval.low, interval.high)
+
+
+def record_of(
+    outcome: Outcome,
+    *,
+    fingerprint: str,
+    data_fingerprint: str,
+    as_of: date,
+    horizon_days: int,
+    reliability: list[dict[str, float]],
+    lift: list[tuple[float, float]],
+) -> CandidateRecord:
+    """The record of a training outcome, before MLflow has named it."""
+    chosen = next((one for one in outcome.candidates if one.name == outcome.chosen), None)
+    slices = outcome.slices
+    return CandidateRecord(
+        fingerprint=fingerprint,
+        data_fingerprint=data_fingerprint,
+        trained_as_of=as_of,
+        horizon_days=horizon_days,
+        name=outcome.chosen,
+        refused=outcome.refused,
+        train_people=outcome.train_people,
+        train_events=outcome.train_events,
+        mature_rows=outcome.mature_rows,
+        mature_people=outcome.mature_people,
+        mature_events=outcome.mature_events,
+        base_rate=outcome.base_rate,
+        last_date=outcome.last_date,
+        slices={name: list(getattr(slices, name)) for name in ("train", "calibrate", "test")} if slices else {},
+        card=outcome.card.to_dict(),
+        figures=chosen.evaluation.flat() if chosen else {},
+        candidates={one.name: one.evaluation.flat() for one in outcome.candidates},
+        parameters={one.name: dict(one.params) for one in outcome.candidates},
+        without_exposure=_without_exposure(outcome.candidates),
+        gain_over_card=bounds(outcome.gain_over_card),
+        features=_names(outcome.features),
+        dropped=outcome.report.dropped,
+        infinite=outcome.report.infinite,
+        reliability=reliability,
+        lift=lift,
+    )
+
+
+def _without_exposure(candidates: tuple[Candidate, ...]) -> dict[str, dict[str, float]]:
+    return {one.name: one.without_exposure for one in candidates if one.without_exposure is not None}
+
+
+def _names(features: tuple[FeatureSpec, ...]) -> list[str]:
+    return [spec.name for spec in features]

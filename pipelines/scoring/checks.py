@@ -1,0 +1,3 @@
+"""Checks of the training stage."""
+
+CHECKS: list = []

@@ -1,0 +1,123 @@
+"""Compares today's people with the champion's training reference."""
+
+from __future__ import annotations
+
+import json
+from datetime import date
+from typing import Any, Final
+
+import pyarrow as pa
+
+from contracts.files import write_atomic
+from contracts.published import PublishedManifest, publish, read_manifest
+from models.features import FEATURES, FeatureSpec
+from models.training.fingerprint import fingerprint
+from models.training.record import ModelState
+from pipelines.resources import Engine
+from pipelines.scoring.frames import SNAPSHOTS, people_fingerprint
+from pipelines.training.library import RANGES_FILE, REFERENCE_FILE, Library
+
+DATASET: Final = "feature_drift"
+SAMPLE_ROWS: Final = 5_000  # Evidently's cost grows with rows; the index of 5,000 is known to about .01
+CODE: Final = "1"  # part of the fingerprint: raise it when what is computed changes
+SCHEMA: Final = pa.schema(
+    [("as_of_date", pa.date32()), ("feature", pa.string()), ("psi", pa.float64()), ("is_drifted", pa.bool_()),
+     ("out_of_range", pa.int64())]
+)  # fmt: skip
+
+
+def drift_day(
+    engine: Engine, *, as_of: date, state: ModelState, features: tuple[FeatureSpec, ...] = FEATURES
+) -> tuple[PublishedManifest, bool]:
+    """Publish `feature_drift` of a date; returns its manifest and whether it was computed now.
+
+    Without a model, or without people, nothing is compared: `share_drifted` is null and nothing is severe.
+    """
+    settings = engine.settings
+    columns = tuple(spec.name for spec in features)
+    with engine.warehouse.open() as connection:
+        people = people_fingerprint(engine.warehouse, connection, as_of=as_of, columns=columns)
+    thresholds = (settings.drift_warn_share, settings.drift_hold_share)
+    name = fingerprint(people=people, model=state.model_fingerprint, thresholds=thresholds, code=CODE)
+    manifest = read_manifest(settings.published_dir, dataset=DATASET, as_of=as_of)
+    if manifest is not None and manifest.facts.get("fingerprint") == name:
+        return manifest, False
+    rows, facts = _compared(engine, as_of=as_of, state=state, features=features)
+    table = pa.Table.from_pylist(rows, schema=SCHEMA)
+    facts = {"fingerprint": name, **facts}
+    return publish(settings.published_dir, dataset=DATASET, as_of=as_of, table=table, facts=facts), True
+
+
+def _compared(
+    engine: Engine, *, as_of: date, state: ModelState, features: tuple[FeatureSpec, ...]
+) -> tuple[list[dict[str, Any]], dict[str, Any]]:
+    settings = engine.settings
+    facts: dict[str, Any] = {
+        "share_drifted": None,
+        "severe": False,
+        "warns": False,
+        "drifted": [],
+        "out_of_range_rows": 0,
+        "report": None,
+        "reference_version": state.version,
+        "people": 0,
+    }
+    if state.model_fingerprint is None:
+        return [], facts
+    folder = Library(settings.var_dir / "models").folder(state.model_fingerprint)
+    if not (folder / REFERENCE_FILE).exists() or not (folder / RANGES_FILE).exists():
+        return [], facts | {"missing_reference": True}
+
+    import pyarrow.parquet as pq
+
+    from models.drift.ranges import out_of_range
+    from models.drift.report import drift_report, sample_rows
+    from pipelines.training.frames import read_people
+
+    with engine.warehouse.open() as connection:
+        if not engine.warehouse.exists(connection, SNAPSHOTS):
+            return [], facts
+        frame = read_people(connection, as_of=as_of, features=features)
+    ranges = json.loads((folder / RANGES_FILE).read_text())
+    outside, by_feature = out_of_range(frame, [spec for spec in features if spec.name in ranges], ranges)
+    reference = pq.read_table(folder / REFERENCE_FILE).to_pandas()
+    result = drift_report(
+        frame.iloc[sample_rows(len(frame), SAMPLE_ROWS)],
+        reference.iloc[sample_rows(len(reference), SAMPLE_ROWS)],
+        features,
+    )
+    path = settings.report_dir / "drift" / f"{as_of}.html"
+    if result.html:
+        write_atomic(path, result.html.encode())
+        _keep_with_run(engine, state, path)
+    share = result.share
+    facts |= {
+        "share_drifted": share,
+        "severe": share is not None and share >= settings.drift_hold_share,
+        "warns": share is not None and share >= settings.drift_warn_share,
+        "drifted": list(result.drifted),
+        "out_of_range_rows": outside,
+        "report": path.relative_to(settings.var_dir).as_posix() if result.html else None,
+        "people": len(frame),
+    }
+    names = sorted({*result.scores, *by_feature})
+    rows = [
+        {
+            "as_of_date": as_of,
+            "feature": name,
+            "psi": result.scores.get(name),
+            "is_drifted": name in result.drifted,
+            "out_of_range": by_feature.get(name, 0),
+        }
+        for name in names
+    ]
+    return rows, facts
+
+
+def _keep_with_run(engine: Engine, state: ModelState, path: Any) -> None:
+    """Keep the report with the MLflow run of the champion."""
+    if state.run_id is None:
+        return
+    from pipelines.training.fit import tracking_of
+
+    tracking_of(engine.settings).add_file(state.run_id, path, "drift_reports")
