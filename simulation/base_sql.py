@@ -99,8 +99,16 @@ with seen as (
     where e.arrives < $cut and e.stamp < $cut
 )
 select
-    e.* exclude (who, slot, final_slot, rid),
-    r.* exclude (created),
+    e.* exclude (who, slot, final_slot),
+    r.pid,
+    r.crm,
+    r.is_lead,
+    r.record_id,
+    r.email,
+    r.main_address,
+    r.company_number,
+    r.owner_name,
+    r.last_name,
     lpad(lower(to_hex(e.event)), 16, '0') as event_hex,
     case when e.reply_to > 0 then lpad(lower(to_hex(e.reply_to)), 16, '0') end as reply_hex,
     (e.event >> 2)::varchar as event_number,

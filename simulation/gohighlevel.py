@@ -67,7 +67,7 @@ MESSAGE_COLUMNS: Final[Columns] = {
     "status": (
         "case when kind in (1, 2, 5) then 'received' when kind = 3 or kind = 8 and intent = 1 then 'completed' "
         "when kind = 8 then 'no-answer' when kind = 7 then 'delivered' "
-        "when stamp >= least(bounced, dead_at) and stamp <= bounced then 'failed' "
+        "when kind = 20 and intent >= 3 then 'failed' "
         "when kind = 20 and intent = 2 then 'clicked' when kind = 20 and intent = 1 then 'opened' else 'delivered' end"
     ),
     "dateAdded": t("at_time"),

@@ -21,6 +21,7 @@ from simulation.settings import WorldSettings
 Matrix = npt.NDArray[np.float32]
 HORIZON_WEEKS: Final = 30 / 7
 CAMPAIGNS: Final = 12
+FADING: Final = 0.85
 _RHO: Final = 0.94
 _CAP: Final = 0.8
 
@@ -58,6 +59,12 @@ class State:
     deals: list[tuple[IntArray, FloatArray, FloatArray, BoolArray]] = field(default_factory=list)
 
 
+def weariness(fatigue: FloatArray) -> FloatArray:
+    """What recent mails take off the log-hazard: one mail tires nobody, a second one soon after does."""
+    tired: FloatArray = 0.2 * np.clip(fatigue - 1.5, 0.0, 2.0)
+    return tired
+
+
 def hazard(world: WorldSettings, people: People, state: State, week: int) -> FloatArray:
     """Weekly hazard of an act of level 2 or more, before any contact of the engine."""
     turn = 2 * np.pi * (week + 0.5 - people.phase) / people.period
@@ -67,9 +74,10 @@ def hazard(world: WorldSettings, people: People, state: State, week: int) -> Flo
     drifted = world.drift_size * people.drift * float(week >= world.week_of(world.drift_on))
     between = 1.3 * people.static + 0.7 * people.intent + 0.6 * state.z + cycle + season + drifted
     between = between - np.where(people.browser, 0.7, 0.0) + 0.35 * np.tanh(state.mates)
-    log = world.log_hazard + world.signal * between + 0.5 * np.minimum(state.rep, 1.5)
-    log = log - 0.2 * np.minimum(state.fatigue, 3.0) - np.where(state.suppressed, 0.6, 0.0)
-    return np.minimum(np.exp(log) * (1.0 + 7.0 * state.heat), _CAP)
+    between = between + 0.5 * np.minimum(state.rep, 1.5)
+    between = between - weariness(state.fatigue) - np.where(state.suppressed, 0.6, 0.0)
+    warmth = 1.0 + 7.0 * world.signal * state.heat
+    return np.minimum(np.exp(world.log_hazard + world.signal * between) * warmth, _CAP)
 
 
 def rep_contact(world: WorldSettings, people: People, state: State, week: int) -> Matrix:
@@ -199,7 +207,7 @@ def advance(world: WorldSettings, people: People, state: State, week: int, react
     state.rep = 0.6 * state.rep + contacted
     total = np.bincount(people.local_account, weights=acted)[people.local_account]
     state.mates = 0.75 * state.mates + (total - acted)
-    state.fatigue = 0.85 * state.fatigue
+    state.fatigue = FADING * state.fatigue
 
 
 def page_views(world: WorldSettings, people: People, state: State, week: int) -> npt.NDArray[np.uint8]:

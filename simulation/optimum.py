@@ -176,9 +176,9 @@ def fresh_sample(world: WorldSettings, *, first: int, chunks: int, progress: Pro
 def fit_observable(sample: Sample) -> HistGradientBoostingClassifier:
     """Boosted trees on everything observable, the stand-in for the best p from the exports alone."""
     model = HistGradientBoostingClassifier(
-        max_iter=500,
+        max_iter=500 if len(sample.reacted) > 300_000 else 160,
         learning_rate=0.05,
-        max_leaf_nodes=31,
+        max_leaf_nodes=31 if len(sample.reacted) > 300_000 else 15,
         min_samples_leaf=200,
         l2_regularization=5.0,
         max_features=0.3,
@@ -197,7 +197,7 @@ def fit_obvious(sample: Sample) -> Pipeline:
 def measure_optima(
     world: WorldSettings, *, truth: Path, fresh_people: int = 1_000_000, progress: Progress | None = None
 ) -> Optima:
-    """Fit on `fresh_people` fresh people, measure on a tenth as many others; cached by the law's fingerprint.
+    """Fit on `fresh_people` fresh people, measure on a fifth as many others; cached by the law's fingerprint.
 
     Also writes the observable p of the world's own dormant people to `<truth>/optimum/people.parquet`.
     """
@@ -207,7 +207,7 @@ def measure_optima(
         return Optima(**json.loads(cache.read_text()))
     chunks = -(-fresh_people // CHUNK)
     fitted = fresh_sample(world, first=0, chunks=chunks, progress=progress)
-    measured = fresh_sample(world, first=chunks, chunks=max(chunks // 10, 4), progress=progress)
+    measured = fresh_sample(world, first=chunks, chunks=max(chunks // 5, 12), progress=progress)
     best = fit_observable(fitted)
     plain = fit_obvious(fitted)
     y = measured.reacted

@@ -96,7 +96,7 @@ def _effect(world: WorldSettings, pid: IntArray, senior: IntArray, opener: Float
     moved = np.clip(0.42 + 0.35 * (opener > 0.25) - 0.12 * (senior == 0), 0.1, 0.85)
     kind = np.where(u < harmed, 2, np.where(u < harmed + moved, 1, 0))
     size = 0.35 + 0.5 * uniform(world.seed, 32, pid)
-    change = np.select([kind == 2, kind == 1], [-0.7 * size, 0.62 * size], 0.02)
+    change = np.select([kind == 2, kind == 1], [-0.75 * size, 0.72 * size], 0.06)
     return change * world.contact_effect, kind
 
 

@@ -129,7 +129,7 @@ EMAIL_COLUMNS: Final[Columns] = {
     "TextBody": "body",
     "Headers": "case when kind in (1, 5) then case when intent = 4 then $auto_headers else $headers end end",
     "ReplyToEmailMessageId": "case when reply_hex is not null then '02s' || substr(reply_hex, 2) end",
-    "IsBounced": _BOOL.format("kind = 20 and stamp >= least(bounced, dead_at) and stamp <= bounced"),
+    "IsBounced": _BOOL.format("kind = 20 and intent = 3"),
     "Automated__c": _BOOL.format("kind = 20"),
     "FirstOpenedDate": f"case when kind = 20 and event % 100 < 45 then {t('at_time')} end",
 }
