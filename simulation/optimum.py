@@ -16,6 +16,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import log_loss, roc_auc_score
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import StandardScaler
+from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
 from contracts.files import write_atomic
 from simulation.draws import BoolArray, FloatArray
@@ -175,17 +176,20 @@ def fresh_sample(world: WorldSettings, *, first: int, chunks: int, progress: Pro
 
 def fit_observable(sample: Sample) -> HistGradientBoostingClassifier:
     """Boosted trees on everything observable, the stand-in for the best p from the exports alone."""
+    is_large = len(sample.reacted) > 300_000
     model = HistGradientBoostingClassifier(
-        max_iter=500 if len(sample.reacted) > 300_000 else 160,
+        max_iter=500 if is_large else 160,
         learning_rate=0.05,
-        max_leaf_nodes=31 if len(sample.reacted) > 300_000 else 15,
+        max_leaf_nodes=31 if is_large else 15,
         min_samples_leaf=200,
         l2_regularization=5.0,
         max_features=0.3,
         early_stopping=False,
         random_state=0,
     )
-    return model.fit(sample.table, sample.reacted)
+    # A small fit gains nothing from threads, and loses much where the cores are shared.
+    with threadpool_limits(limits=None if is_large else 1, user_api="openmp"):
+        return model.fit(sample.table, sample.reacted)
 
 
 def fit_obvious(sample: Sample) -> Pipeline:

@@ -13,7 +13,8 @@ def truth(made: Made, name: str, day=FIRST_DAY) -> str:
 
 @pytest.mark.parametrize("day", [FIRST_DAY, LAST_DAY])
 def test_most_people_are_dormant_and_few_come_back(made: Made, day):
-    sql = f"select avg(dormant::int), avg(reacted::int) filter (dormant), avg(p) filter (dormant) from {truth(made, 'p', day)}"
+    figures = "avg(dormant::int), avg(reacted::int) filter (dormant), avg(p) filter (dormant)"
+    sql = f"select {figures} from {truth(made, 'p', day)}"
     dormant, back, p = made.rows(sql)[0]
     assert 0.6 <= dormant <= 0.8
     assert 0.03 <= back <= 0.08
@@ -120,9 +121,8 @@ def test_records_merge_and_vanish(made: Made):
         f'select count(*) from {gone} where "Record ID" not in '
         f'(select "Record ID" from {made.relation(LAST_DAY, "hubspot", "contacts.csv")} where "Record ID" is not null)'
     )
-    masters = made.value(
-        f"select count(MasterRecordId) from {made.relation(LAST_DAY, 'salesforce', 'leads.csv')} where IsDeleted = 'true'"
-    )
+    leads = made.relation(LAST_DAY, "salesforce", "leads.csv")
+    masters = made.value(f"select count(MasterRecordId) from {leads} where IsDeleted = 'true'")
     assert merged > 10
     assert vanished > 0
     assert masters > 5
