@@ -12,7 +12,9 @@
     from (
         values
         ('{{ var("as_of_date") }}', true)
-        {%- for day in var("snapshot_dates") if day != var("as_of_date") %}, ('{{ day }}', false){% endfor %}
+        {%- for day in var("snapshot_dates") if day != var("as_of_date") -%}
+            , ('{{ day }}', {{ 'true' if day in var("full_dates") else 'false' }})
+        {%- endfor %}
     ) as d (as_of_date, is_full)
 {%- endmacro %}
 

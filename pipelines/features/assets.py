@@ -1,0 +1,127 @@
+"""Feature stage: people, activities, snapshots and labels, by dbt around one step that resolves identity."""
+
+# Without postponed annotations: Dagster reads the type of `context` through the decorator below it.
+
+from collections.abc import Iterator, Mapping
+from typing import Any, Final
+
+import dagster as dg
+from dagster_dbt import dbt_assets
+
+from contracts.settings import Settings
+from pipelines.failures import readable
+from pipelines.features.build import PEOPLE_SELECT, FeatureStage
+from pipelines.features.events import results_of
+from pipelines.features.project import read_manifest
+from pipelines.features.state import StepOutcome
+from pipelines.features.translator import GROUP, TRANSLATOR
+from pipelines.partitions import as_of_date, daily
+from pipelines.resources import PROJECT_ROOT, Engine
+
+# Depends on code alone, so it is read from the project's own folder, whichever installation runs.
+MANIFEST_DIR: Final = PROJECT_ROOT / Settings.model_fields["var_dir"].default
+MANIFEST: Final[Mapping[str, Any]] = read_manifest(PROJECT_ROOT, MANIFEST_DIR)
+POOL: Final = "warehouse_write"
+
+
+def stage_of(engine: Engine) -> FeatureStage:
+    """Feature stage of an installation."""
+    return FeatureStage(
+        settings=engine.settings, project_root=PROJECT_ROOT, manifest_dir=MANIFEST_DIR, warehouse=engine.warehouse
+    )
+
+
+@dg.asset(
+    key=["raw", "ledger__assignments"],
+    group_name=GROUP,
+    partitions_def=daily,
+    owners=["team:data"],
+    kinds={"duckdb", "python"},
+    tags={"stage": GROUP, "layer": "raw"},
+    pool=POOL,
+)
+@readable
+def ledger_assignments(context: dg.AssetExecutionContext, engine: Engine) -> dg.MaterializeResult:  # type: ignore[type-arg]
+    """One row is one assignment of a person to a touch or to a holdout, copied from the ledger.
+
+    Written to raw.ledger__assignments; a rerun replaces it. Without batches the table is empty.
+    """
+    rows = stage_of(engine).copy_assignments()
+    return dg.MaterializeResult(
+        metadata={"dagster/row_count": rows, "as_of_date": as_of_date(context).isoformat(), "assignments": rows}
+    )
+
+
+@dbt_assets(
+    manifest=MANIFEST,
+    select=PEOPLE_SELECT,
+    name="feature_people",
+    partitions_def=daily,
+    dagster_dbt_translator=TRANSLATOR,
+    pool=POOL,
+)
+@readable
+def people_assets(context: dg.AssetExecutionContext, engine: Engine) -> Iterator[Any]:
+    """Staging, record versions, records and identity edges."""
+    outcome = stage_of(engine).build_people(as_of_date(context))
+    yield from _events(context, outcome)
+
+
+@dg.asset(
+    key=["intermediate", "person_links"],
+    deps=[["intermediate", "int_records"], ["intermediate", "int_identity_edges"]],
+    group_name=GROUP,
+    partitions_def=daily,
+    owners=["team:data"],
+    kinds={"duckdb", "python"},
+    tags={"stage": GROUP, "layer": "intermediate"},
+    pool=POOL,
+)
+@readable
+def person_links(context: dg.AssetExecutionContext, engine: Engine) -> dg.MaterializeResult:  # type: ignore[type-arg]
+    """One row is one CRM record, the person it belongs to and the moment from which it does.
+
+    Written to the ledger (new links only) and from there to intermediate.person_links. A rerun adds nothing. Without
+    people the table is empty.
+    """
+    report = stage_of(engine).link_people(as_of_date(context))
+    return dg.MaterializeResult(
+        metadata={
+            "dagster/row_count": report.records,
+            "as_of_date": as_of_date(context).isoformat(),
+            "people": report.people,
+            "records": report.records,
+            "new_links": report.new_links,
+            "merges": report.merges,
+            "unmerges": report.unmerges,
+        }
+    )
+
+
+@dbt_assets(
+    manifest=MANIFEST,
+    select="fqn:*",
+    exclude=PEOPLE_SELECT,
+    name="feature_marts",
+    partitions_def=daily,
+    dagster_dbt_translator=TRANSLATOR,
+    pool=POOL,
+)
+@readable
+def mart_assets(context: dg.AssetExecutionContext, engine: Engine) -> Iterator[Any]:
+    """Activities, snapshots, labels and the other marts."""
+    outcome = stage_of(engine).build_marts(as_of_date(context))
+    yield from _events(context, outcome)
+
+
+def _events(context: dg.AssetExecutionContext, outcome: StepOutcome) -> Iterator[Any]:
+    yield from results_of(
+        outcome,
+        manifest=MANIFEST,
+        as_of=as_of_date(context),
+        selected=context.selected_asset_keys,
+        checks=context.selected_asset_check_keys,
+    )
+
+
+ASSETS: Final = [ledger_assignments, people_assets, person_links, mart_assets]

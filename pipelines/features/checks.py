@@ -1,0 +1,3 @@
+"""Checks of the feature stage."""
+
+CHECKS: list[object] = []
