@@ -74,6 +74,12 @@ class ObjectSpec(BaseModel):
         return tuple(name for name, column in self.columns.items() if column.kind in kinds)
 
     @property
+    def key(self) -> str | None:
+        """Column whose value may occur once in a file: the first one when it is a required id."""
+        first = next(iter(self.columns))
+        return first if self.columns[first].kind is Kind.ID and first in self.required else None
+
+    @property
     def is_people(self) -> bool:
         """Whether rows are people, who carry a country and a time zone."""
         return "email" in self.columns and "first_name" in self.columns

@@ -22,6 +22,7 @@ from contracts.errors import BadInputError
 
 _CHUNK: Final = 1 << 20
 _SAMPLE: Final = 1 << 18  # bytes that decide on delimiter and header
+_CLEARLY: Final = 0.05  # difference in disorder, 0..1, that lets another code page win
 _DELIMITERS: Final = (",", ";", "\t", "|")
 _LATIN: Final = ["cp1252", "latin_1", "cp1250", "cp1251", "cp1254", "iso8859_15", "mac_roman"]
 RESERVED: Final = "_row_number"  # a landing's own column
@@ -216,8 +217,23 @@ def _encoding(path: Path, compression: str, scan: _Scan) -> tuple[str, bool]:
     odd, good = _odd_lines(path, compression)
     if good > len(odd):  # a UTF-8 file with a few broken rows: those are rejected, the rest is right
         return "utf-8", has_bom
-    best = from_bytes(b"\n".join(odd[:2000]), cp_isolation=_LATIN).best()
-    return (best.encoding if best is not None else "cp1252").replace("_", "-"), False
+    return _single_byte(odd), False
+
+
+def _single_byte(lines: list[bytes]) -> str:
+    """Western code page unless another one reads the lines clearly better."""
+    data = b"\n".join(lines[:2000])
+    matches = from_bytes(data, cp_isolation=_LATIN)
+    western = [match for match in matches if match.encoding in ("cp1252", "latin_1")]
+    best = matches.best()
+    if best is None or (western and western[0].chaos <= best.chaos + _CLEARLY):
+        try:
+            for line in lines:
+                line.decode("cp1252")
+        except UnicodeDecodeError:
+            return "latin-1"
+        return "cp1252"
+    return best.encoding.replace("_", "-")
 
 
 def _odd_lines(path: Path, compression: str) -> tuple[list[bytes], int]:

@@ -69,8 +69,8 @@ def validate(
 def rules(spec: ObjectSpec, present: tuple[str, ...]) -> tuple[tuple[str, str, dict[str, Any]], ...]:
     """What accepted rows of an object promise: (kind of rule, column, arguments)."""
     found: list[tuple[str, str, dict[str, Any]]] = [("not_null", name, {}) for name in spec.required]
-    if "record_id" in spec.required:
-        found.append(("unique", "record_id", {}))
+    if spec.key is not None:
+        found.append(("unique", spec.key, {}))
     patterns = {Kind.EMAIL: _EMAIL, Kind.PHONE: _PHONE, Kind.COUNTRY: _CODE}
     for kind, pattern in patterns.items():
         found += [("regex", name, {"regex": pattern}) for name in spec.of_kind(kind) if name in present]

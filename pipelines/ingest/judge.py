@@ -88,7 +88,7 @@ def judge(connection: duckdb.DuckDBPyConnection, spec: ObjectSpec, reading: Read
     lookups = settle_values(connection, spec, present=tuple(columns), country=reading.country)
     builder = _Builder(spec, tuple(columns), {name: item.sql for name, item in dates.items()}, lookups, reading)
     connection.execute(builder.statement())
-    _collect_rejects(connection, spec, reading, has_ids="record_id" in columns)
+    _collect_rejects(connection, spec, reading)
     _collect_issues(connection, builder.checked)
     total, rejected, structural = _counts(connection)
     return Judgement(
@@ -289,18 +289,16 @@ class _Builder:
         return f"case {' '.join(cases)} end" if cases else "null::varchar"
 
 
-def _collect_rejects(
-    connection: duckdb.DuckDBPyConnection, spec: ObjectSpec, reading: Reading, *, has_ids: bool
-) -> None:
+def _collect_rejects(connection: duckdb.DuckDBPyConnection, spec: ObjectSpec, reading: Reading) -> None:
     connection.execute(
         f"create or replace temp table judged_rejects as select {ROW_NUMBER} as row_number, "
         "split_part(_reject, '|', 1) as column_name, split_part(_reject, '|', 2) as reason "
         "from judged where _reject is not null"
     )
-    if has_ids and "record_id" in spec.required:
+    if spec.key is not None:
         connection.execute(
-            f"insert into judged_rejects select {ROW_NUMBER}, 'record_id', '{RejectReason.DUPLICATE_ID}' from "
-            f"(select {ROW_NUMBER}, row_number() over (partition by record_id order by {ROW_NUMBER}) as place "
+            f"insert into judged_rejects select {ROW_NUMBER}, '{spec.key}', '{RejectReason.DUPLICATE_ID}' from "
+            f"(select {ROW_NUMBER}, row_number() over (partition by {spec.key} order by {ROW_NUMBER}) as place "
             "from judged where _reject is null) where place > 1"
         )
     structural = reading.folder / REJECTS

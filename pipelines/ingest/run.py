@@ -9,19 +9,23 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import duckdb
 
 from contracts.errors import BadInputError
 from contracts.files import sha256_file, write_atomic
-from contracts.sources import SourcesFile
+from contracts.settings import Settings
+from contracts.sources import SourcesFile, load_sources
 from contracts.words import Crm
 from pipelines.ingest import expectations
 from pipelines.ingest.discover import Delivery, FileProblem, find_deliveries
 from pipelines.ingest.effective import OPERATOR, effective_landings
 from pipelines.ingest.landing import LandingManifest, land, landing_lock, read_manifest
 from pipelines.ingest.load import load
+
+if TYPE_CHECKING:
+    from pipelines.resources import Engine
 
 _SEEN: Final = ".seen.json"
 OpenWarehouse = Callable[[], AbstractContextManager[duckdb.DuckDBPyConnection]]
@@ -96,6 +100,38 @@ def ingest(
         report.problems += done.problems
         _note_problems(connection, crm, report.problems)
     return report
+
+
+def options_of(settings: Settings) -> IngestOptions:
+    """Options that an installation's settings mean."""
+    return IngestOptions(
+        landing_dir=settings.landing_dir,
+        max_reject_share=settings.max_reject_share,
+        memory=settings.duckdb_memory,
+        threads=settings.duckdb_threads,
+    )
+
+
+def declared_sources(settings: Settings) -> SourcesFile:
+    """`sources.yml` of an installation; `${RECOVERY_EXAMPLE_DATA}` in a path is the folder of public tables.
+
+    Raises:
+        BadInputError: the file is missing or wrong.
+    """
+    return load_sources(settings.sources_file, variables={"RECOVERY_EXAMPLE_DATA": str(settings.example_data)})
+
+
+def ingest_all(engine: Engine) -> dict[Crm, IngestReport]:
+    """Ingest the sources of every CRM of an installation.
+
+    Raises:
+        BadInputError: `sources.yml` is missing or wrong.
+    """
+    settings = engine.settings
+    sources = declared_sources(settings)
+    return {
+        crm: ingest(engine.warehouse.open, sources, crm, options=options_of(settings), now=engine.now()) for crm in Crm
+    }
 
 
 def _land_all(deliveries: list[Delivery], report: IngestReport, *, options: IngestOptions, now: datetime) -> None:

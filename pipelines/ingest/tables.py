@@ -124,6 +124,7 @@ BOOKS: Final[dict[str, dict[str, str]]] = {
         "place": "varchar",
         "remedy": "varchar",
     },
+    "findings": {"fingerprint": "varchar", "place": "integer", "content": "varchar"},
     "column_types": {
         "source": "varchar",
         "object": "varchar",
