@@ -24,10 +24,10 @@ with joined as (
 ), addressed as (
     select
         *,
-        lower(brand) || '-' || company_number || '.example' as domain,
+        lower(strip_accents(brand)) || '-' || company_number || '.example' as domain,
         case when is_free_mail then 'p' || lpad(pid::varchar, 7, '0') || '.' || first_plain || '@' || free_host
         else first_plain || '.' || last_plain || (pid % 97)
-            || '@' || lower(brand) || '-' || company_number || '.example'
+            || '@' || lower(strip_accents(brand)) || '-' || company_number || '.example'
         end as main_address,
         'p' || lpad(pid::varchar, 7, '0') || '.' || first_plain || '.home@' || free_host as home_address,
         case
@@ -68,6 +68,8 @@ select
         when other_address and not has_moved then home_address
         else main_address
     end as email,
+    case when no_email or bad_email then main_address when other_address and not has_moved then home_address
+        else main_address end as mail_address,
     case
         when bad_phone then case when score_noise < 0.5 then '12-34' else 'call reception' end
         when has_phone then case crm
@@ -104,8 +106,7 @@ select
     r.crm,
     r.is_lead,
     r.record_id,
-    r.email,
-    r.main_address,
+    r.mail_address,
     r.company_number,
     r.owner_name,
     r.last_name,

@@ -24,6 +24,7 @@ class EngineContacts:
     treatments: Treatments
     sends: Sends | None
     calls: tuple[Any, ...] | None
+    subjects: dict[tuple[int, int], str]
 
 
 @dataclass(frozen=True)
@@ -100,6 +101,6 @@ def build_chunk(
         records=records,
         persons=person_table(world, people).slice(0, inside),
         record_rows=rows.filter(pa.array(rows.column("who").to_numpy() < inside)),
-        events=to_arrow(world, events),
+        events=to_arrow(world, events, engine.subjects if engine else {}),
         deals=_deal_table(world, past, records, inside),
     )

@@ -307,12 +307,21 @@ def _phrases(world: WorldSettings, events: dict[str, Any]) -> tuple[pa.Array, Bo
     return pa.array(_PHRASES).take(pa.array(code, mask=~(is_reply | is_note))), spoiled
 
 
-def to_arrow(world: WorldSettings, events: dict[str, Any]) -> pa.Table:
-    """Events as an Arrow table for DuckDB, with their texts; `at` is named `stamp` there."""
+def to_arrow(world: WorldSettings, events: dict[str, Any], subjects: dict[tuple[int, int], str]) -> pa.Table:
+    """Events as an Arrow table for DuckDB, with their texts; `at` is named `stamp` there.
+
+    `subjects` holds the engine's own subjects by person (position in the chunk) and whole week.
+    """
     phrases, spoiled = _phrases(world, events)
     kind = events["kind"]
     pick = (events["event"] >> np.uint64(40)).astype(np.int64) % 4
     group = np.where(kind == Kind.FORM, 0, np.where(kind >= Kind.SENT, 8 + events["campaign"] % 4 - pick, 4))
     columns = {"stamp" if name == "at" else name: pa.array(np.ascontiguousarray(v)) for name, v in events.items()}
     topics = pa.array(_TOPICS).take(pa.array(group + pick))
+    own = np.flatnonzero((events["lane"] == Lane.ENGINE) & (kind >= Kind.SENT))
+    if len(own):
+        words_of = topics.to_numpy(zero_copy_only=False).copy()
+        places = zip(events["who"][own].tolist(), events["week"][own].tolist(), strict=True)
+        words_of[own] = [subjects.get(place, "") for place in places]
+        topics = pa.array(words_of, pa.string())
     return pa.table({**columns, "phrase": phrases, "topic": topics, "has_injection": spoiled})

@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from simulation import law
 from simulation.draws import BoolArray, FloatArray, IntArray, exponential
-from simulation.law import HORIZON_WEEKS, Matrix, State, Treatments
+from simulation.law import HORIZON_WEEKS, Contacts, Matrix, State, Treatments
 from simulation.mail import Lane
 from simulation.people import People
 from simulation.settings import WorldSettings
@@ -96,22 +96,21 @@ def _quiet_week(
 
 
 def _acts(
-    world: WorldSettings, people: People, state: State, week: int, place: FloatArray, change: FloatArray
+    world: WorldSettings, people: People, state: State, week: int, contacts: Contacts
 ) -> tuple[Matrix, BoolArray]:
-    """Acts of level 2 or more in a week, and which of them the week's contact caused."""
+    """Acts of level 2 or more in a week, and which of them a contact caused."""
     hazard = law.hazard(world, people, state, week)
     before = state.boost * np.clip(state.boost_until - week, 0.0, 1.0)
-    after = np.where(place < 1.0, change, before)
     energy = exponential(world.seed, 49, people.pid, week)
     born = np.floor(people.created) == week
     energy = np.where(week > people.created, energy, np.inf)
-    react = law.draw_acts(hazard, before, after, place, energy)
+    react = law.draw_acts(hazard, before, contacts, energy)
     first = born & law.inquiry(world, people)
     react = np.where(first, (people.created - week).astype(np.float32), react)
     caused = ~np.isnan(react) & ~first & (energy >= hazard) & (react > 0)
-    touched = place < 1.0
-    state.boost = np.where(touched, change, state.boost)
-    state.boost_until = np.where(touched, week + place + HORIZON_WEEKS, state.boost_until)
+    for place, change in zip(contacts.place, contacts.change, strict=True):
+        state.boost = np.where(place < 1.0, change, state.boost)
+        state.boost_until = np.where(place < 1.0, week + place + HORIZON_WEEKS, state.boost_until)
     return react, caused
 
 
@@ -119,10 +118,10 @@ def _week(world: WorldSettings, past: History, state: State, week: int, engine: 
     """Everything that happens in one week, written into the matrices."""
     people = past.people
     past.news[week], past.campaign[week], past.held_out[week] = law.sends(world, people, state, week)
-    place, change = law.contacts(world, people, week, past.campaign[week], engine)
+    contacts = law.contacts(world, people, week, past.campaign[week], engine)
     past.pages[week] = law.page_views(world, people, state, week)
     past.rep[week] = law.rep_contact(world, people, state, week)
-    past.react[week], past.caused[week] = _acts(world, people, state, week, place, change)
+    past.react[week], past.caused[week] = _acts(world, people, state, week, contacts)
     mails = []
     for matrix, lane in ((past.news[week], Lane.NEWSLETTER), (past.campaign[week], Lane.CAMPAIGN)):
         who = np.flatnonzero(~np.isnan(matrix))

@@ -122,7 +122,7 @@ EMAIL_EVENT_COLUMNS: Final[Columns] = {
         "when 25 then 'STATUSCHANGE' else 'SPAMREPORT' end"
     ),
     "Event date": t("at_time"),
-    "Recipient": "coalesce(email, main_address)",
+    "Recipient": "mail_address",
     "Email campaign ID": "(500000 + campaign)::varchar",
     "Sent event ID": "case when kind > 20 then (500000 + campaign)::varchar || '-' || pid::varchar end",
     "Filtered event": (
@@ -155,7 +155,7 @@ DEAL_COLUMNS: Final[Columns] = {
 DEAL_COLUMNS["Currency"] = DEAL_COLUMNS.pop("Deal Currency")
 
 SUPPRESSION_COLUMNS: Final[Columns] = {
-    "Email address": "coalesce(email, main_address)",
+    "Email address": "mail_address",
     "Reason": "reason",
     "Date": "strftime(at_time, '%d/%m/%Y %H:%M')",
 }

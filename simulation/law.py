@@ -43,6 +43,14 @@ def no_treatments() -> Treatments:
     return Treatments(none.astype(np.int64), none, none, none, none.astype(bool))
 
 
+@dataclass(frozen=True)
+class Contacts:
+    """Contacts of a week, layers x people in the order of time: moment (0..1, 1 is none) and relative effect."""
+
+    place: FloatArray
+    change: FloatArray
+
+
 @dataclass
 class State:
     """What the coming week depends on."""
@@ -112,15 +120,21 @@ def sends(world: WorldSettings, people: People, state: State, week: int) -> tupl
     return mailed, np.where(assigned & ~spared, at, nothing), np.where(assigned & spared, at, nothing)
 
 
-def draw_acts(
-    hazard: FloatArray, before: FloatArray, after: FloatArray, place: FloatArray, energy: FloatArray
-) -> Matrix:
-    """First act of the week under hazard*(1+before) until `place` and hazard*(1+after) from there on."""
-    first, second = hazard * (1 + before), hazard * (1 + after)
-    used = first * place
-    early = energy < used
-    at = np.where(early, energy / first, place + (energy - used) / np.maximum(second, 1e-12))
-    return np.where(at < 1.0, at, np.nan).astype(np.float32)
+def draw_acts(hazard: FloatArray, before: FloatArray, contacts: Contacts, energy: FloatArray) -> Matrix:
+    """First act of the week: hazard*(1+before) until the first contact, hazard*(1+change) after each contact.
+
+    The act comes where the hazard added up since the week's start reaches `energy`, so a contact moves no act
+    that came before it.
+    """
+    at = np.full(len(hazard), np.nan)
+    begun, used, relative = np.zeros(len(hazard)), np.zeros(len(hazard)), before
+    for place, change in (*zip(contacts.place, contacts.change, strict=True), (np.ones(len(hazard)), before)):
+        rate = np.maximum(hazard * (1 + relative), 1e-12)
+        moment = begun + (energy - used) / rate
+        at = np.where(np.isnan(at) & (moment < place), moment, at)
+        used = used + rate * (place - begun)
+        begun, relative = place, np.where(place < 1.0, change, relative)
+    return at.astype(np.float32)
 
 
 def inquiry(world: WorldSettings, people: People) -> BoolArray:
@@ -146,25 +160,27 @@ def start(world: WorldSettings, people: People) -> State:
     )
 
 
-def contacts(
-    world: WorldSettings, people: People, week: int, campaign: Matrix, engine: Treatments
-) -> tuple[FloatArray, FloatArray]:
-    """Moment (0..1, 1 is none) of the week's last effective contact, and its relative effect on the hazard."""
-    place = np.ones(len(people))
-    change = np.zeros(len(people))
+def contacts(world: WorldSettings, people: People, week: int, campaign: Matrix, engine: Treatments) -> Contacts:
+    """Effective contacts of the week, by campaign and engine, in the order of time."""
+    n = len(people)
     mailed = np.flatnonzero(~np.isnan(campaign))
-    if len(mailed):
-        fate = mail_outcome(world, people, mailed, week + campaign[mailed].astype(float), Lane.CAMPAIGN)
-        reached = mailed[fate.delivered]
-        place[reached], change[reached] = campaign[reached], people.effect[reached]
     low, high = np.searchsorted(engine.at, (week, week + 1))
-    if high > low:
-        who, at = engine.who[low:high], engine.at[low:high]
-        works = ~engine.is_mail[low:high] | (at < people.dead_week[who])
-        who, at = who[works], at[works]
-        place[who] = at - week
-        change[who] = people.effect[who] * engine.scale[low:high][works] + engine.shift[low:high][works]
-    return place, np.maximum(change, -0.95)
+    if not len(mailed) and low == high:
+        return Contacts(np.ones((1, n)), np.zeros((1, n)))
+    at = week + campaign[mailed].astype(float)
+    reached = mailed[mail_outcome(world, people, mailed, at, Lane.CAMPAIGN).delivered]
+    who, when = engine.who[low:high], engine.at[low:high]
+    works = ~engine.is_mail[low:high] | (when < people.dead_week[who])
+    change = people.effect[who] * engine.scale[low:high] + engine.shift[low:high]
+    everyone = np.concatenate([reached, who[works]])
+    place = np.concatenate([campaign[reached].astype(float), when[works] - week])
+    change = np.maximum(np.concatenate([people.effect[reached], change[works]]), -0.95)
+    order = np.lexsort((place, everyone))
+    everyone, place, change = everyone[order], place[order], change[order]
+    layer = np.arange(len(everyone)) - np.searchsorted(everyone, everyone)
+    found = Contacts(np.ones((layer.max(initial=0) + 1, n)), np.zeros((layer.max(initial=0) + 1, n)))
+    found.place[layer, everyone], found.change[layer, everyone] = place, change
+    return found
 
 
 def suppress(

@@ -123,8 +123,8 @@ EMAIL_COLUMNS: Final[Columns] = {
     "MessageDate": t("at_time"),
     "CreatedDate": t("at_time"),
     "Incoming": _BOOL.format("kind in (1, 5)"),
-    "FromAddress": "case when kind in (1, 5) then coalesce(email, main_address) else 'team@sender.example' end",
-    "ToAddress": "case when kind in (1, 5) then 'team@sender.example' else coalesce(email, main_address) end",
+    "FromAddress": "case when kind in (1, 5) then mail_address else 'team@sender.example' end",
+    "ToAddress": "case when kind in (1, 5) then 'team@sender.example' else mail_address end",
     "Subject": "subject",
     "TextBody": "body",
     "Headers": "case when kind in (1, 5) then case when intent = 4 then $auto_headers else $headers end end",
@@ -150,7 +150,7 @@ OPPORTUNITY_COLUMNS: Final[Columns] = {
     "IsDeleted": "'false'",
 }
 SUPPRESSION_COLUMNS: Final[Columns] = {
-    "Email": "coalesce(email, main_address)",
+    "Email": "mail_address",
     "Reason__c": "reason",
     "CreatedDate": "strftime(at_time, '%m/%d/%Y %H:%M')",
 }

@@ -16,8 +16,8 @@ LAST: Final = (
     "Rossi", "Novak", "Becker", "Fischer", "Ward", "Cooper", "Reed", "Bailey", "Bell", "Gray", "James", "Watson",
 )  # fmt: skip
 COMPANY: Final = (
-    "Northwind", "Bluepeak", "Harbor", "Cedar", "Summit", "Lumen", "Orchard", "Granite", "Willow", "Falcon",
-    "Meridian", "Copper", "Aurora", "Keystone", "Prairie", "Quartz", "Riverbend", "Sable", "Tundra", "Vertex",
+    "Northwind", "Bluepeak", "Harbor", "Cedar", "Summit", "Lumen", "Crème", "Granite", "Willow", "Falcon",
+    "Meridian", "Copper", "Aurora", "Keystone", "Prairie", "Quartz", "Riverbend", "Sólida", "Tundra", "Vertex",
 )  # fmt: skip
 SUFFIX: Final = ("Inc", "LLC", "Group", "Partners", "Labs")
 INDUSTRY: Final = (

@@ -140,6 +140,7 @@ class Contacts:
         self.world = world
         self.pid = table.column("pid").to_numpy()
         self.columns = {name: table.column(name).to_numpy() for name in ("slot", "channel", "at")}
+        self.subjects = table.column("subject").to_pylist()
         self.batch = np.array([sum(name.encode()) % 400 for name in table.column("batch").to_pylist()], dtype=np.int64)
 
     def chunk(self, number: int) -> EngineContacts | None:
@@ -153,6 +154,7 @@ class Contacts:
         week = moment(self.world, people, who, at)
         order = np.argsort(week, kind="stable")
         who, slot, channel, at, week = who[order], slot[order], channel[order], at[order], week[order]
+        subjects = [self.subjects[index] for index in mine[order].tolist()]
         is_mail = channel == 0
         treatments = Treatments(who, week, _SCALE[channel], _SHIFT[channel], is_mail)
         number_of = 9000 + self.batch[mine][order][is_mail]
@@ -160,6 +162,7 @@ class Contacts:
             treatments,
             _mails(self.world, people, who[is_mail], week[is_mail], slot[is_mail], at[is_mail], number_of),
             tuple(_other(who, week, at, slot, channel)),
+            dict(zip(zip(who.tolist(), np.floor(week).astype(int).tolist(), strict=True), subjects, strict=True)),
         )
 
 

@@ -33,6 +33,8 @@ def test_one_file_has_a_byte_order_mark_and_two_are_latin_1(made: Made):
         assert not raw(made, source, name).startswith(b"\xef\xbb\xbf")
     with pytest.raises(UnicodeDecodeError):
         raw(made, "gohighlevel", "contacts.csv").decode("utf-8")
+    with pytest.raises(UnicodeDecodeError):
+        raw(made, "hubspot", "companies.csv").decode("utf-8")
     assert "José" in raw(made, "gohighlevel", "contacts.csv").decode("latin-1")
 
 

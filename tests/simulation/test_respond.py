@@ -89,6 +89,9 @@ def test_the_next_export_shows_the_mails_and_what_came_of_them(answered):
     assert kinds["OPEN"] > 0
     first = duckdb.sql(f"""select min("Event date") from {engine} where "Event type" = 'SENT'""").fetchone()[0]
     assert first >= "2026-04-20 15:00"
+    mails = f"read_csv('{root}/out/exports/{NEXT}/salesforce/email_messages.csv', all_varchar=true, ignore_errors=true)"
+    own = duckdb.sql(f"select count(distinct Id) from {mails} where Subject = 'Hello' and Automated__c = 'true'")
+    assert own.fetchone()[0] == len(touched["salesforce"][:100])
     texts = f"read_csv('{root}/out/exports/{NEXT}/gohighlevel/messages.csv', all_varchar=true, ignore_errors=true)"
     sent = duckdb.sql(
         f"select count(distinct id) from {texts} where messageType = 'TYPE_SMS' and direction = 'outbound'"
