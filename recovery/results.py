@@ -218,3 +218,14 @@ def verdict(overall: dict[str, Any] | None, joined: pd.DataFrame, *, ready_on: d
     if overall["high"] < 0:
         return f"Contact kept people away who would have come back: {span}. Stop and look at the words.{when}"
     return f"No effect can be told from chance yet: {span}.{when}"
+
+
+def empty_labels() -> pd.DataFrame:
+    """Labels of a day that has none."""
+    return pd.DataFrame(
+        {
+            "as_of_date": pd.Series([], dtype="datetime64[s]"),
+            "person_id": pd.Series([], dtype="str"),
+            "is_reactivated": pd.Series([], dtype="boolean"),
+        }
+    )

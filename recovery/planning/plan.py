@@ -39,6 +39,7 @@ class PlanInputs:
         recent_addresses: addresses that were in a batch within the contact gap.
         deals: see `DealStatistics`.
         emitted: assignments of a batch of this day that has left already, or None.
+        unwritable: people whose message cannot be written safely; their places stay empty.
     """
 
     people: pd.DataFrame
@@ -48,6 +49,7 @@ class PlanInputs:
     deals: DealStatistics
     recent_addresses: frozenset[str] = frozenset()
     emitted: pd.DataFrame | None = None
+    unwritable: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True)
@@ -111,6 +113,7 @@ def make_plan(inputs: PlanInputs, policy: PlanPolicy, *, playbooks: tuple[Playbo
     _rank(state, values)
     _skip_by_history(state, inputs, policy, permits)
     _select(state, inputs, policy, permits, values)
+    _drop_unwritable(state, inputs.unwritable)
     version = policy_version(policy, playbooks, rules)
     table = plan_table(state, permits, scores, policy, version, STEP)
     facts = plan_facts(state, table, allowed, p, inputs.deals, policy, version)
@@ -163,6 +166,8 @@ def _rank(state: PlanState, values: dict[Channel, npt.NDArray[np.float64]]) -> N
 
 def _skip_by_history(state: PlanState, inputs: PlanInputs, policy: PlanPolicy, permits: Permits) -> None:
     people, everybody = state.people, np.ones(len(state.people), dtype=bool)
+    if "sender_id" in people.columns:
+        state.skip((people["sender_id"] != policy.sender_id).to_numpy(dtype=bool), SkipReason.SENDER_UNKNOWN)
     if policy.holds:
         state.skip(everybody, policy.holds[0])
         return
@@ -220,6 +225,13 @@ def _select(
         explore_share=policy.explore_share,
     )
     _write_selection(state, rows, selection, units, own, policy, permits)
+
+
+def _drop_unwritable(state: PlanState, people: frozenset[str]) -> None:
+    failed = state.people["person_id"].isin(people).to_numpy(dtype=bool) & state.is_open
+    state.skip(failed, SkipReason.RENDER_FAILED)
+    state.arm[failed] = None
+    state.channel[failed] = None
 
 
 def _one_per_address(value: npt.NDArray[np.float64], address: pd.Series[Any], draw: npt.NDArray[np.float64]) -> None:

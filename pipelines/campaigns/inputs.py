@@ -1,0 +1,255 @@
+"""Reads what a plan is made from, and tells by a fingerprint whether anything changed."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from datetime import date, timedelta
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import duckdb
+import pyarrow as pa
+
+from contracts.errors import BadInputError
+from contracts.published import arrow, read_manifest, read_published
+from contracts.settings import Settings
+from pipelines.resources import PROJECT_ROOT, Engine
+from pipelines.warehouse import Warehouse
+from recovery.ledger import Ledger, ledger_url, open_ledger
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from recovery.planning import PlanInputs
+    from recovery.planning.value import DealStatistics
+
+# Tables whose rows decide the plan, with the columns that identify their order-free content.
+_TABLES: Final = ("marts.dim_people", "marts.fct_permissions", "marts.source_health")
+_CODE: Final = ("permission", "planning", "drafting", "sinks", "batch.py", "results.py")
+
+PEOPLE_SQL: Final = """
+    select p.*, coalesce(s.spell, 1)::integer as cycle
+    from marts.dim_people as p
+    left join (
+        select person_id, max(spell) as spell from marts.lead_snapshots where as_of_date = $as_of group by person_id
+    ) as s on p.person_id = s.person_id
+    where p.is_dormant and p.as_of_date = $as_of
+    order by p.person_id
+"""
+_PERMISSIONS_SQL: Final = """
+    select
+        f.person_id, f.channel, f.stance, f.basis, f.source, f.evidence, f.since, f.expires_at,
+        f.collected_during, f.optout_offered_at_collection
+    from marts.fct_permissions as f
+    where f.person_id in (select person_id from marts.dim_people where is_dormant)
+    order by all
+"""
+# A person merged since keeps what was done to either half.
+_RENAMED_SQL: Final = """
+    with links as (
+        select record_key, person_id, since from intermediate.person_links where since < $as_of
+    ),
+    latest as (select record_key, arg_max(person_id, (since, person_id)) as person_id from links group by record_key)
+    select l.person_id as old_id, min(n.person_id) as new_id
+    from links as l inner join latest as n on l.record_key = n.record_key
+    where l.person_id <> n.person_id
+    group by l.person_id
+    order by 1
+"""
+
+
+def open_day_ledger(settings: Settings) -> Ledger:
+    """The ledger of this installation."""
+    explicit = settings.ledger_url.get_secret_value() if settings.ledger_url else None
+    return open_ledger(ledger_url(explicit, settings.var_dir))
+
+
+def has_people(warehouse: Warehouse, connection: duckdb.DuckDBPyConnection) -> bool:
+    """Whether the marts that a plan needs exist."""
+    names = ("marts.dim_people", "marts.fct_permissions", "marts.lead_snapshots")
+    return all(warehouse.exists(connection, name) for name in names)
+
+
+@lru_cache(maxsize=1)
+def code_digest() -> str:
+    """Hash of the source files that decide a plan and its words."""
+    digest = hashlib.sha256()
+    for name in _CODE:
+        place = PROJECT_ROOT / "recovery" / name
+        for path in sorted(_files(place)):
+            digest.update(path.name.encode() + b"\0" + path.read_bytes())
+    return digest.hexdigest()
+
+
+def _files(place: Path) -> list[Path]:
+    if place.is_file():
+        return [place]
+    return [path for path in place.rglob("*") if path.suffix in (".py", ".yml", ".j2")]
+
+
+def content_digest(connection: duckdb.DuckDBPyConnection, table: str, where: str = "true") -> list[Any]:
+    """Number and order-free hash of a table's rows."""
+    row = connection.execute(
+        f"select count(*), bit_xor(hash(t)), sum(hash(t)::hugeint % 1000000007) from {table} as t where {where}"
+    ).fetchone()
+    return [str(value) for value in row or ()]
+
+
+def input_fingerprint(engine: Engine, as_of: date, ledger: Ledger, *, state: dict[str, Any]) -> str:
+    """Hash of everything that a plan depends on.
+
+    Args:
+        engine: where settings and stores are.
+        as_of: the day.
+        ledger: earlier assignments are read from it.
+        state: holds and whatever else the caller decided.
+    """
+    root = engine.settings.published_dir
+    scores = read_manifest(root, dataset="lead_scores", as_of=as_of)
+    content: dict[str, Any] = {
+        "code": code_digest(),
+        "settings": settings_digest(engine.settings),
+        "scores": scores.sha256 if scores else None,
+        "state": state,
+        "assignments": hashlib.sha256(
+            "\n".join(ledger.read_assignments(before=as_of)["assignment_id"].to_pylist()).encode()
+        ).hexdigest(),
+    }
+    warehouse = engine.warehouse
+    with warehouse.open() as connection:
+        for table in _TABLES:
+            if warehouse.exists(connection, table):
+                content[table] = content_digest(connection, table)
+        if warehouse.exists(connection, "marts.lead_snapshots"):
+            content["spells"] = content_digest(
+                connection,
+                "(select person_id, spell, as_of_date from marts.lead_snapshots)",
+                f"as_of_date = date '{as_of}'",
+            )
+        if warehouse.exists(connection, "marts.lead_labels"):
+            content["wins"] = win_counts(connection)
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+
+
+# Settings that a plan and its words depend on.
+_SETTINGS: Final = (
+    "batch_holdout", "global_holdout", "explore_share", "contact_gap_days", "capacity_email", "capacity_sms",
+    "capacity_call", "capacity_crm_task", "account_cap", "cautious_uplift", "margin", "reporting_currency",
+    "cost_email", "cost_sms", "cost_call", "permission_policy", "max_dormancy_days", "seed", "sender_id",
+    "sender_name", "sender_postal_address", "sender_from_address", "unsubscribe_url", "style", "run_at",
+)  # fmt: skip
+
+
+def settings_digest(settings: Settings) -> str:
+    """Hash of the settings that a plan depends on."""
+    values = {name: getattr(settings, name) for name in _SETTINGS}
+    return hashlib.sha256(json.dumps(values, sort_keys=True, default=str).encode()).hexdigest()
+
+
+def win_counts(connection: duckdb.DuckDBPyConnection) -> list[int]:
+    """People who came back in mature snapshots, and those of them who bought."""
+    row = connection.execute(
+        "select count(distinct person_id) filter (where is_reactivated), "
+        "count(distinct person_id) filter (where is_reactivated and level >= 4) from marts.lead_labels"
+    ).fetchone()
+    return [int(value) for value in row or (0, 0)]
+
+
+def read_inputs(engine: Engine, as_of: date, ledger: Ledger, *, is_followed: bool) -> PlanInputs:
+    """Everything that `make_plan` takes.
+
+    Args:
+        engine: where settings and stores are.
+        as_of: the day.
+        ledger: assignments.
+        is_followed: the batch of this day has left already and the plan follows it.
+
+    Raises:
+        BadInputError: people of another as-of date are in the warehouse.
+    """
+    from recovery.planning import PlanInputs
+
+    settings = engine.settings
+    with engine.warehouse.open() as connection:
+        _require_day(connection, as_of)
+        people = _frame(connection, PEOPLE_SQL, {"as_of": as_of})
+        permissions = _frame(connection, _PERMISSIONS_SQL)
+        deals = _deals(engine.warehouse, connection, settings.reporting_currency)
+        renamed = _renamed(engine.warehouse, connection, as_of)
+        gap = as_of - timedelta(days=settings.contact_gap_days)
+        recent = ledger.read_assignments(before=as_of, since=gap)
+        addresses = _addresses(connection, _renamed_ids(recent, renamed).select(["person_id"]))
+    earlier = _renamed_ids(ledger.read_assignments(before=as_of), renamed)
+    own = ledger.read_assignments(since=as_of, before=as_of + timedelta(days=1)) if is_followed else None
+    return PlanInputs(
+        people=people,
+        scores=_scores(settings.published_dir, as_of),
+        permissions=permissions,
+        assignments=earlier.to_pandas(),
+        deals=deals,
+        recent_addresses=addresses,
+        emitted=None if own is None else own.to_pandas(),
+    )
+
+
+def _require_day(connection: duckdb.DuckDBPyConnection, as_of: date) -> None:
+    row = connection.execute("select min(as_of_date), max(as_of_date) from marts.dim_people").fetchone()
+    if row and row[0] is not None and (row[0], row[1]) != (as_of, as_of):
+        raise BadInputError(
+            f"The people in the warehouse are those of {row[1]}, not of {as_of}.",
+            where="marts.dim_people",
+            remedy=f"Run the features stage of {as_of} first: `recovery run --as-of {as_of}`.",
+        )
+
+
+def _frame(connection: duckdb.DuckDBPyConnection, sql: str, values: dict[str, Any] | None = None) -> pd.DataFrame:
+    frame: pd.DataFrame = connection.execute(sql, values or {}).to_arrow_table().to_pandas()
+    return frame
+
+
+def _scores(root: Path, as_of: date) -> pd.DataFrame:
+    columns = ["person_id", "p", "points", "tier"]
+    rows = pa.table({name: [] for name in columns})
+    if read_manifest(root, dataset="lead_scores", as_of=as_of) is not None:
+        rows = read_published(root, dataset="lead_scores", as_of=as_of, columns=columns)
+    frame: pd.DataFrame = rows.to_pandas()
+    return frame
+
+
+def _deals(warehouse: Warehouse, connection: duckdb.DuckDBPyConnection, currency: str) -> DealStatistics:
+    from recovery.planning.value import deal_statistics
+
+    amounts = _frame(
+        connection,
+        "select coalesce(market, '-') || '/' || coalesce(lead_kind, '-') as segment, open_amount::double as amount "
+        "from marts.dim_people where open_amount > 0 and currency = $currency order by person_id",
+        {"currency": currency},
+    )
+    reactivated, won = win_counts(connection) if warehouse.exists(connection, "marts.lead_labels") else (0, 0)
+    return deal_statistics(amounts, reactivated=reactivated, won=won)
+
+
+def _renamed(warehouse: Warehouse, connection: duckdb.DuckDBPyConnection, as_of: date) -> dict[str, str]:
+    if not warehouse.exists(connection, "intermediate.person_links"):
+        return {}
+    return dict(connection.execute(_RENAMED_SQL, {"as_of": as_of}).fetchall())
+
+
+def _renamed_ids(assignments: pa.Table, renamed: dict[str, str]) -> pa.Table:
+    ids = [renamed.get(person, person) for person in assignments["person_id"].to_pylist()]
+    index = assignments.schema.get_field_index("person_id")
+    return assignments.set_column(index, "person_id", pa.array(ids, pa.string()))
+
+
+def _addresses(connection: duckdb.DuckDBPyConnection, people: pa.Table) -> frozenset[str]:
+    """Addresses of people who were in a batch a short time ago, whoever else has them."""
+    connection.register("recent_people", people)
+    rows = arrow(
+        connection,
+        "select email, phone_e164 from marts.dim_people where person_id in (select person_id from recent_people)",
+    )
+    connection.unregister("recent_people")
+    found = rows["email"].to_pylist() + rows["phone_e164"].to_pylist()
+    return frozenset(address for address in found if address)

@@ -1,0 +1,193 @@
+"""The plan's shell: settings to policy, holds, words for the chosen, comparison with what has left already."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import UTC, date, datetime, time
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from contracts.published import read_manifest
+from contracts.settings import Settings
+from contracts.words import Channel, SkipReason
+from pipelines.resources import Engine
+from recovery.batch import Batch, Touch, make_batch
+from recovery.control import is_paused
+from recovery.drafting import Drafter, DraftError, SenderFacts, lead_facts
+from recovery.permission import WORDS, load_rules
+from recovery.planning import Plan, PlanInputs, PlanPolicy, load_playbooks, make_plan, touch_id
+
+
+def sender_of(settings: Settings) -> SenderFacts:
+    """Who writes, as declared; incomplete when a setting is missing."""
+    return SenderFacts(
+        name=settings.sender_name or "",
+        postal_address=settings.sender_postal_address or "",
+        from_address=settings.sender_from_address or "",
+        unsubscribe_url=settings.unsubscribe_url or "",
+    )
+
+
+def holds_of(engine: Engine, as_of: date, silent: tuple[str, ...]) -> tuple[SkipReason, ...]:
+    """Why nobody may be contacted today, the most final first.
+
+    Args:
+        engine: settings, clock and published facts.
+        as_of: the day.
+        silent: sources that fell silent.
+    """
+    settings = engine.settings
+    drift = read_manifest(settings.published_dir, dataset="feature_drift", as_of=as_of)
+    tests = (
+        (not engine.is_newest(as_of), SkipReason.NOT_NEWEST_DATE),
+        (is_paused(settings.var_dir) or not settings.nurturing_enabled, SkipReason.PAUSED),
+        (not sender_of(settings).is_complete, SkipReason.SENDER_UNKNOWN),
+        (bool(silent), SkipReason.SOURCE_SILENT),
+        (bool(drift and drift.facts.get("severe")), SkipReason.SEVERE_DRIFT),
+    )
+    return tuple(reason for applies, reason in tests if applies)
+
+
+def silent_sources(engine: Engine) -> tuple[str, ...]:
+    """Sources without a new activity for `source_silent_days`."""
+    warehouse = engine.warehouse
+    with warehouse.open() as connection:
+        if not warehouse.exists(connection, "marts.source_health"):
+            return ()
+        rows = connection.execute(
+            "select source from marts.source_health "
+            "where last_activity_observed_at is not null and silent_days >= ? order by source",
+            [engine.settings.source_silent_days],
+        ).fetchall()
+    return tuple(str(row[0]) for row in rows)
+
+
+def policy_of(settings: Settings, as_of: date, holds: tuple[SkipReason, ...]) -> PlanPolicy:
+    """The operator's settings as the plan's policy."""
+    hour, minute = (int(part) for part in settings.run_at.split(":"))
+    return PlanPolicy(
+        as_of=as_of,
+        release_at=datetime.combine(as_of, time(hour, minute), tzinfo=UTC),
+        capacity={
+            Channel.EMAIL: settings.capacity_email,
+            Channel.SMS: settings.capacity_sms,
+            Channel.CALL: settings.capacity_call,
+            Channel.CRM_TASK: settings.capacity_crm_task,
+        },
+        cost={
+            Channel.EMAIL: settings.cost_email,
+            Channel.SMS: settings.cost_sms,
+            Channel.CALL: settings.cost_call,
+            Channel.CRM_TASK: settings.cost_call,
+        },
+        account_cap=settings.account_cap,
+        contact_gap_days=settings.contact_gap_days,
+        batch_holdout=settings.batch_holdout,
+        global_holdout=settings.global_holdout,
+        explore_share=settings.explore_share,
+        cautious_uplift=settings.cautious_uplift,
+        margin=settings.margin,
+        currency=settings.reporting_currency,
+        permission_mode=settings.permission_policy,
+        max_dormancy_days=settings.max_dormancy_days,
+        seed=settings.seed,
+        sender_id=settings.sender_id,
+        holds=holds,
+    )
+
+
+@dataclass(frozen=True)
+class Planned:
+    """A plan and the batch that it would release; None when nobody is chosen."""
+
+    plan: Plan
+    batch: Batch | None
+
+
+def plan_day(inputs: PlanInputs, policy: PlanPolicy, settings: Settings, *, model: str) -> Planned:
+    """Plan, write the words, and leave out whoever cannot be written to safely.
+
+    Args:
+        inputs: from `read_inputs`.
+        policy: from `policy_of`.
+        settings: sender and style.
+        model: fingerprint of the scores, part of the batch's content.
+    """
+    playbooks, rules = load_playbooks(), load_rules()
+    plan = make_plan(inputs, policy, playbooks=playbooks, rules=rules)
+    touches, failed = write_touches(plan.table, people_by_id(inputs, plan.table), settings)
+    if failed:
+        plan = make_plan(replace(inputs, unwritable=failed), policy, playbooks=playbooks, rules=rules)
+    if not touches:
+        return Planned(plan, None)
+    batch = make_batch(
+        touches,
+        as_of=policy.as_of,
+        sender_id=policy.sender_id,
+        policy_version=plan.facts["policy_version"],
+        model=model,
+    )
+    return Planned(plan, batch)
+
+
+def people_by_id(inputs: PlanInputs, table: pa.Table) -> dict[str, dict[Any, Any]]:
+    """Rows of the chosen people only."""
+    chosen = set(chosen_rows(table)["person_id"].to_pylist())
+    rows = inputs.people[inputs.people["person_id"].isin(chosen)].astype("object")
+    return {str(row["person_id"]): row for row in rows.where(rows.notna(), None).to_dict("records")}
+
+
+def chosen_rows(table: pa.Table) -> pa.Table:
+    """Rows of a plan that become touches: contacted and held out."""
+    return table.filter(pc.not_equal(table["decision"], "skipped"))
+
+
+def write_touches(
+    table: pa.Table, people: Mapping[str, Mapping[Any, Any]], settings: Settings
+) -> tuple[list[Touch], frozenset[str]]:
+    """Touches with their words, and the people whose message cannot be written safely."""
+    rows = chosen_rows(table).to_pylist()
+    if not rows:
+        return [], frozenset()
+    drafter = Drafter(sender_of(settings), style=settings.style)
+    templates = {playbook.name: playbook.steps[0].template for playbook in load_playbooks()}
+    touches, failed = [], set()
+    for row in rows:
+        try:
+            touches.append(_touch(row, people[row["person_id"]], drafter, templates[row["playbook"]]))
+        except DraftError:
+            failed.add(row["person_id"])
+    return touches, frozenset(failed)
+
+
+def _touch(row: Mapping[str, Any], person: Mapping[Any, Any], drafter: Drafter, template: str) -> Touch:
+    identifier = touch_id(row["person_id"], row["playbook"], row["step"], row["cycle"])
+    channel = Channel(row["channel"])
+    persona = drafter.persona(person.get("job_title"))
+    refused = {c: r for c, r in json.loads(row["alternatives"]).items() if not r.startswith("allowed")}
+    barred = ", ".join(f"{c} ({WORDS[SkipReason(r)]})" for c, r in refused.items()) or "none"
+    address = {Channel.EMAIL: person["email"], Channel.CRM_TASK: ""}.get(channel, person["phone_e164"])
+    draft = drafter.draft(
+        channel=channel,
+        template=template,
+        touch_id=identifier,
+        lead=lead_facts({**person, "tier": row["tier"]}, persona=persona),
+        to_address=address or "",
+        barred=barred,
+    )
+    return Touch(
+        touch_id=identifier,
+        draft=draft,
+        **{name: row[name] for name in _PLAIN},
+        rank=row["rank"] or 0,
+    )
+
+
+_PLAIN = (
+    "person_id", "account_id", "source", "crm", "record_object", "record_id", "not_before", "expires_at", "playbook",
+    "step", "cycle", "arm", "propensity",
+)  # fmt: skip
