@@ -53,7 +53,7 @@ class Calibrator:
         else:
             p = expit(self.intercept + self.slope * np.asarray(raw, dtype=np.float64))
         edge = 1.0 / (self.rows + 2.0)
-        return np.clip(p, edge, 1.0 - edge)
+        return np.asarray(np.clip(p, edge, 1.0 - edge), dtype=np.float64)
 
     def to_dict(self) -> dict[str, Any]:
         """JSON-ready form."""

@@ -74,9 +74,7 @@ def _comparable(now: pd.Series, then: pd.Series) -> bool:
     return bool(now.notna().any()) and bool(then.notna().any())
 
 
-def _evidently(
-    now: pd.DataFrame, then: pd.DataFrame, specs: Sequence[FeatureSpec]
-) -> tuple[dict[str, float], str]:
+def _evidently(now: pd.DataFrame, then: pd.DataFrame, specs: Sequence[FeatureSpec]) -> tuple[dict[str, float], str]:
     with warnings.catch_warnings():
         # Evidently and its plotting library warn about their own use of pandas and numpy.
         warnings.simplefilter("ignore")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -71,9 +70,7 @@ def row_log_loss(p: Floats, y: Bools) -> Floats:
     return -np.where(y, np.log(p), np.log1p(-p))
 
 
-def evaluate(
-    *, y: Bools, p: Floats, raw: Floats, groups: Any, reference_rate: float, seed: int
-) -> Evaluation:
+def evaluate(*, y: Bools, p: Floats, raw: Floats, groups: Any, reference_rate: float, seed: int) -> Evaluation:
     """All measures of one slice.
 
     Args:
@@ -126,7 +123,7 @@ def evaluate(
 
 
 def _ratio(above: Floats, below: Floats) -> Floats:
-    return np.divide(above, below, out=np.full(above.shape, np.nan), where=below > 0)
+    return np.asarray(np.divide(above, below, out=np.full(above.shape, np.nan), where=below > 0))
 
 
 def roc_auc_interval(y: Bools, p: Floats, raw: Floats, sampler: Resampler) -> Interval:
@@ -207,9 +204,7 @@ def _slope(p: Floats, y: Bools, sampler: Resampler) -> Interval:
     w = fitted * (1 - fitted)
     residual = y - fitted
     bread = np.array([[w.sum(), (w * x).sum()], [(w * x).sum(), (w * x * x).sum()]])
-    meat = np.stack(
-        [np.bincount(sampler.codes, weights=residual), np.bincount(sampler.codes, weights=residual * x)]
-    )
+    meat = np.stack([np.bincount(sampler.codes, weights=residual), np.bincount(sampler.codes, weights=residual * x)])
     inverse = np.linalg.pinv(bread)
     error = float(np.sqrt(max((inverse @ (meat @ meat.T) @ inverse)[1, 1], 0.0)))
     return Interval(b, b - 1.96 * error, b + 1.96 * error)
@@ -222,7 +217,7 @@ def log_loss_gain(*, y: Bools, p_new: Floats, p_old: Floats, groups: Any, seed: 
     return interval(float(difference.mean()), sampler.means(difference))
 
 
-def reliability(p: Floats, y: Bools) -> list[Mapping[str, float]]:
+def reliability(p: Floats, y: Bools) -> list[dict[str, float]]:
     """Mean p, observed rate and rows of ten bins of equal mass."""
     bins = equal_mass_bins(p)
     table = []

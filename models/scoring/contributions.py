@@ -90,7 +90,7 @@ def _leaf_table(nodes: NDArray[Any]) -> tuple[float, Floats, NDArray[np.intp]]:
     used = np.unique(nodes["feature_idx"][inner]).astype(np.intp)
     place = {int(column): index for index, column in enumerate(used)}
     table = np.zeros((len(used), len(nodes)))
-    for node in np.flatnonzero(inner):
+    for node in np.flatnonzero(inner).tolist():
         index = place[int(nodes["feature_idx"][node])]
         for child in (int(nodes["left"][node]), int(nodes["right"][node])):
             table[:, child] = table[:, node]

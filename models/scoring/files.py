@@ -15,6 +15,7 @@ FILE_NAME: Final = "model.skops"
 # The only types beyond numpy and scikit-learn's public estimators that a model file may name.
 TRUSTED_TYPES: Final = (
     "models.scoring.model.ResurrectionModel",
+    "models.training.coder.CategoryCoder",
     "numpy.dtype",
     "sklearn.ensemble._hist_gradient_boosting.predictor.TreePredictor",
 )

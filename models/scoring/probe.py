@@ -18,7 +18,7 @@ _TOLERANCE: Final = 1e-12
 
 def probe_rows(frame: Any, names: list[str], p: Any) -> bytes:
     """JSON of some rows and the p that the model gives them."""
-    columns = {name: [None if value != value else value for value in frame[name].tolist()] for name in names}  # noqa: PLR0124
+    columns = {name: [None if value != value else value for value in frame[name].tolist()] for name in names}
     return json.dumps({"rows": columns, "p": [float(value) for value in p]}, sort_keys=True).encode() + b"\n"
 
 

@@ -1,4 +1,4 @@
-"""The rule scorecard: job title 40 %, company size 30 %, industry fit 30 %. Baseline of every model, and its fallback."""
+"""The rule scorecard (title 40 %, company size 30 %, industry 30 %): baseline of every model, and its fallback."""
 
 from __future__ import annotations
 
@@ -47,12 +47,12 @@ def card_points(frame: pd.DataFrame) -> Floats:
 def _looked_up(frame: pd.DataFrame, column: str, table: dict[str, float]) -> Floats:
     if column not in frame.columns:
         return np.zeros(len(frame))
-    return frame[column].map(table).fillna(0.0).to_numpy(dtype=np.float64)
+    return np.asarray(frame[column].map(table).fillna(0.0).to_numpy(dtype=np.float64))
 
 
 def card_score(frame: pd.DataFrame) -> Floats:
     """Score of the card, 1-100."""
-    return np.clip(card_points(frame).sum(axis=1), _LEAST, _MOST)
+    return np.asarray(np.clip(card_points(frame).sum(axis=1), _LEAST, _MOST), dtype=np.float64)
 
 
 @dataclass(frozen=True)

@@ -21,9 +21,7 @@ def champion_before(tracking: Tracking, as_of: date) -> Held | None:
 def promote(tracking: Tracking, version: str, *, before: Held | None, as_of: date) -> None:
     """Make a version the champion; the one before becomes `previous`."""
     # The tags come first: after a kill between the calls the date still knows what it started from.
-    tracking.tag_version(
-        version, {PROMOTED_TAG: as_of.isoformat(), REPLACED_TAG: before.version if before else ""}
-    )
+    tracking.tag_version(version, {PROMOTED_TAG: as_of.isoformat(), REPLACED_TAG: before.version if before else ""})
     if before is not None:
         tracking.set_alias(PREVIOUS, before.version)
     tracking.set_alias(CHAMPION, version)

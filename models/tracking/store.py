@@ -15,7 +15,7 @@ import mlflow.sklearn
 from mlflow.entities.model_registry import ModelVersion
 from mlflow.exceptions import MlflowException
 from mlflow.models import ModelSignature
-from mlflow.types import ColSpec, DataType, Schema
+from mlflow.types import ColSpec, DataType, Schema, TensorSpec
 
 from contracts.errors import BadInputError
 from models.scoring.files import FILE_NAME, TRUSTED_TYPES
@@ -198,7 +198,7 @@ class Tracking:
             BadInputError: the version or its file does not exist.
         """
         try:
-            return self._model_bytes(self.client.get_model_version(MODEL_NAME, version).source)
+            return self._model_bytes(str(self.client.get_model_version(MODEL_NAME, version).source))
         except (MlflowException, OSError) as error:
             raise BadInputError(
                 f"Version {version} of the model {MODEL_NAME} cannot be fetched.",
@@ -298,7 +298,7 @@ def _held(version: ModelVersion) -> Held:
 
 def _signature(model: ResurrectionModel) -> ModelSignature:
     kinds = {"category": DataType.string}
-    columns = [
+    columns: list[ColSpec | TensorSpec] = [
         ColSpec(kinds.get(kind, DataType.double), name, required=False) for name, kind in model.features or []
     ]
     return ModelSignature(inputs=Schema(columns), outputs=Schema([ColSpec(DataType.double)]))

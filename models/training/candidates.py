@@ -13,9 +13,10 @@ from sklearn.ensemble import HistGradientBoostingClassifier
 from sklearn.impute import SimpleImputer
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import Pipeline
-from sklearn.preprocessing import FunctionTransformer, OneHotEncoder, OrdinalEncoder, StandardScaler
+from sklearn.preprocessing import FunctionTransformer, StandardScaler
 
 from models.features import FeatureSpec
+from models.training.coder import CategoryCoder
 
 _RARE_CATEGORY_SHARE: Final = 0.002  # rarer categories share one code: too few events to tell them apart
 
@@ -40,8 +41,8 @@ RECIPES: Final = (
     Recipe(
         RecipeName.BOOSTING,
         {
-            "max_iter": 120,
-            "learning_rate": 0.06,
+            "max_iter": 80,
+            "learning_rate": 0.1,
             "max_leaf_nodes": 15,
             "min_samples_leaf": 120,
             "l2_regularization": 5.0,
@@ -73,19 +74,12 @@ def _linear_parts(recipe: Recipe) -> tuple[list[tuple[str, Any]], Any]:
             ("scale", StandardScaler()),
         ]
     )
-    categories = OneHotEncoder(
-        handle_unknown="ignore", min_frequency=_RARE_CATEGORY_SHARE, sparse_output=False, dtype=np.float64
-    )
+    categories = CategoryCoder(one_hot=True, least_share=_RARE_CATEGORY_SHARE)
     model = LogisticRegression(C=recipe.params["C"], max_iter=int(recipe.params["max_iter"]), tol=1e-4)
     return [("numbers", numbers), ("categories", categories)], model
 
 
 def _boosting_parts(recipe: Recipe, seed: int) -> tuple[list[tuple[str, Any]], Any]:
-    categories = OrdinalEncoder(
-        handle_unknown="use_encoded_value",
-        unknown_value=np.nan,
-        min_frequency=_RARE_CATEGORY_SHARE,
-        dtype=np.float64,
-    )
+    categories = CategoryCoder(one_hot=False, least_share=_RARE_CATEGORY_SHARE)
     model = HistGradientBoostingClassifier(early_stopping=False, random_state=seed, **recipe.params)
     return [("numbers", "passthrough"), ("categories", categories)], model

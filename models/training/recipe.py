@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 from sklearn.exceptions import ConvergenceWarning
-from threadpoolctl import threadpool_limits
+from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
 from models.calibration.calibrator import Calibrator, Floats, Method, fit_calibrator
 from models.evaluation.metrics import Evaluation, evaluate, log_loss_gain, row_log_loss

@@ -61,7 +61,9 @@ def model_card(record: CandidateRecord) -> str:
         f"{record.mature_events:,} distinct reactivations; the newest snapshot is of {record.last_date}.",
         f"- Dataset fingerprint `{record.data_fingerprint[:16]}`.",
     ]
-    lines += [f"- {name}: {len(days)} dates, {min(days)} to {max(days)}." for name, days in record.slices.items() if days]
+    lines += [
+        f"- {name}: {len(days)} dates, {min(days)} to {max(days)}." for name, days in record.slices.items() if days
+    ]
     lines += [f"- Left out, {name}: {why}." for name, why in sorted(record.dropped.items())]
     lines += [f"- {name}: {count} infinite values read as missing." for name, count in sorted(record.infinite.items())]
     if record.refused is not None:
@@ -76,7 +78,8 @@ def model_card(record: CandidateRecord) -> str:
         "|---|---|---|---|---|---|---|---|---|---|---|---|",
         *(_row(record, name) for name in record.candidates),
         "",
-        f"Accuracy {record.figures['accuracy']:.3f}, majority class {record.figures['majority']:.3f}: {ACCURACY_WORDS}.",
+        f"Accuracy {record.figures['accuracy']:.3f}, majority class {record.figures['majority']:.3f}: "
+        f"{ACCURACY_WORDS}.",
     ]
     lines += ["", "## Parameters", *(f"- {name}: {params}" for name, params in record.parameters.items() if params)]
     lines += [

@@ -36,7 +36,7 @@ SCORES = dg.AssetKey(["scores", "lead_scores"])
     deps=[CHAMPION, SNAPSHOTS],
 )
 @readable
-def feature_drift(context: dg.AssetExecutionContext, engine: Engine) -> dg.MaterializeResult:
+def feature_drift(context: dg.AssetExecutionContext, engine: Engine) -> dg.MaterializeResult[None]:
     """Do today's dormant people still look like those the champion learned from.
 
     One row is one feature: its population stability index against the champion's training reference, and values
@@ -75,7 +75,7 @@ def feature_drift(context: dg.AssetExecutionContext, engine: Engine) -> dg.Mater
     deps=[DRIFT, CHAMPION, SNAPSHOTS, dg.AssetKey(["marts", "fct_permissions"]), dg.AssetKey(["marts", "dim_people"])],
 )
 @readable
-def lead_scores(context: dg.AssetExecutionContext, engine: Engine) -> dg.MaterializeResult:
+def lead_scores(context: dg.AssetExecutionContext, engine: Engine) -> dg.MaterializeResult[None]:
     """The resurrection score of everyone dormant.
 
     One row is one person: p, points, percentile of the day, tier, five signed reasons, score kind and model version,

@@ -21,9 +21,7 @@ _NOT_SCORED: Final = {
 }
 
 
-def unscored_people(
-    warehouse: Warehouse, connection: duckdb.DuckDBPyConnection, *, as_of: date
-) -> dict[str, str]:
+def unscored_people(warehouse: Warehouse, connection: duckdb.DuckDBPyConnection, *, as_of: date) -> dict[str, str]:
     """Dormant people who may not be scored: person_id -> reason."""
     if not warehouse.exists(connection, PERMISSIONS) or not warehouse.exists(connection, SNAPSHOTS):
         return {}
@@ -65,9 +63,7 @@ def people_fingerprint(
     return fingerprint(snapshots=str(snapshots), owners=str(owners), barred=barred)
 
 
-def owners_of(
-    warehouse: Warehouse, connection: duckdb.DuckDBPyConnection
-) -> dict[str, tuple[str | None, str | None]]:
+def owners_of(warehouse: Warehouse, connection: duckdb.DuckDBPyConnection) -> dict[str, tuple[str | None, str | None]]:
     """Owner and team of every dormant person."""
     if not warehouse.exists(connection, PEOPLE):
         return {}

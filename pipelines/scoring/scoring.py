@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from datetime import date
 from typing import TYPE_CHECKING, Any, Final
@@ -67,7 +66,7 @@ def score_day(
         table=table,
         facts={"fingerprint": name, **facts},
     )
-    fill_warehouse(engine, as_of=as_of, sha256=manifest.sha256, force=True)
+    fill_warehouse(engine, as_of=as_of, force=True)
     return ScoredDay(manifest, True)
 
 
@@ -85,13 +84,13 @@ def _scored(
         else:
             frame, barred, owners = _nobody(features), {}, {}
     dormant = len(frame)
-    unscored = {reason.value: 0 for reason in (UnscoredReason.OBJECTED, UnscoredReason.RESTRICTED, UnscoredReason.NO_MODEL)}
+    unscored = {
+        reason.value: 0 for reason in (UnscoredReason.OBJECTED, UnscoredReason.RESTRICTED, UnscoredReason.NO_MODEL)
+    }
     for reason in barred.values():
         unscored[reason] += 1
     frame = frame[~frame["person_id"].isin(list(barred))].reset_index(drop=True)
-    scores = score_people(
-        scorer_of(engine, state, features), frame, reasons_limit=engine.settings.reasons_limit
-    )
+    scores = score_people(scorer_of(engine, state, features), frame, reasons_limit=engine.settings.reasons_limit)
     ordered = frame.iloc[scores.order]
     table = _shaped(ordered, scores.table, owners=owners, as_of=as_of, state=state)
     return table, {"dormant": dormant, "unscored": unscored, "reasons_for": scores.reasons_for}
@@ -159,14 +158,12 @@ def _shaped(
     )
 
 
-def fill_warehouse(engine: Engine, *, as_of: date, sha256: str = "", force: bool = False) -> None:
-    """Copy a published partition into `scores.lead_scores`; the warehouse can be rebuilt from what was published."""
+def fill_warehouse(engine: Engine, *, as_of: date, force: bool = False) -> None:
+    """Copy a published partition into `scores.lead_scores`, which can always be rebuilt from it."""
     path = published_path(engine.settings.published_dir, dataset=DATASET, as_of=as_of)
     with engine.warehouse.open() as connection:
         if not force and engine.warehouse.exists(connection, TABLE):
-            stored = connection.execute(
-                f"select count(*) from {TABLE} where as_of_date = ?", [as_of]
-            ).fetchone()
+            stored = connection.execute(f"select count(*) from {TABLE} where as_of_date = ?", [as_of]).fetchone()
             published = connection.execute("select count(*) from read_parquet(?)", [str(path)]).fetchone()
             if stored == published:
                 return
@@ -174,8 +171,3 @@ def fill_warehouse(engine: Engine, *, as_of: date, sha256: str = "", force: bool
 
         rows = read_published(engine.settings.published_dir, dataset=DATASET, as_of=as_of)
         engine.warehouse.replace_partition(connection, table=TABLE, rows=rows, as_of=as_of)
-
-
-def top_words(manifest: PublishedManifest) -> str:
-    """Unscored people by reason as one line."""
-    return json.dumps(manifest.facts.get("unscored", {}), sort_keys=True)

@@ -37,7 +37,7 @@ CHAMPION = dg.AssetKey(["training", "champion_model"])
     deps=[dg.AssetKey(["marts", "lead_snapshots"]), dg.AssetKey(["marts", "lead_labels"])],
 )
 @readable
-def training_set(context: dg.AssetExecutionContext, engine: Engine) -> dg.MaterializeResult:
+def training_set(context: dg.AssetExecutionContext, engine: Engine) -> dg.MaterializeResult[None]:
     """The weekly panel a model may learn from on this date.
 
     One row is one weekly as-of date with mature outcomes: its time slice, snapshots, people and returns, and the
@@ -80,7 +80,7 @@ def training_set(context: dg.AssetExecutionContext, engine: Engine) -> dg.Materi
     deps=[TRAINING_SET],
 )
 @readable
-def candidate_model(context: dg.AssetExecutionContext, engine: Engine) -> dg.MaterializeResult:
+def candidate_model(context: dg.AssetExecutionContext, engine: Engine) -> dg.MaterializeResult[None]:
     """The best of scorecard, logistic regression and gradient boosting on today's panel.
 
     One training is one MLflow run with nested candidates, and one version of the registered model `resurrection`;
@@ -91,9 +91,7 @@ def candidate_model(context: dg.AssetExecutionContext, engine: Engine) -> dg.Mat
     as_of = as_of_date(context)
     day = day_of_training(engine, context)
     digest = panel_digest(engine, as_of=day.as_of)
-    record, trained = make_candidate(
-        day, engine.warehouse, data=digest, has_rows=digest != _EMPTY_PANEL
-    )
+    record, trained = make_candidate(day, engine.warehouse, data=digest, has_rows=digest != _EMPTY_PANEL)
     return dg.MaterializeResult(
         metadata={
             "dagster/row_count": record.mature_rows,
@@ -121,17 +119,17 @@ def candidate_model(context: dg.AssetExecutionContext, engine: Engine) -> dg.Mat
     deps=[dg.AssetKey(["marts", "lead_labels"])],
 )
 @readable
-def matured_backtest(context: dg.AssetExecutionContext, engine: Engine) -> dg.MaterializeResult:
+def matured_backtest(context: dg.AssetExecutionContext, engine: Engine) -> dg.MaterializeResult[None]:
     """Did past scores come true.
 
     One row is one past published day whose outcomes have matured: returns promised and happened, their ratio with an
     interval, log loss and AUC. Published as `matured_backtest`. It reads published scores only, so a rerun gives the
     same rows. Before any day has matured it says "too early"; a clear failure holds promotion.
     """
+    from models.evaluation.backtest import failing
     from pipelines.training.matured import (
         DATASET,
         backtest_table,
-        failing,
         inputs_fingerprint,
         judge_past_days,
         verdict_words,
@@ -168,7 +166,7 @@ def matured_backtest(context: dg.AssetExecutionContext, engine: Engine) -> dg.Ma
     deps=[CANDIDATE, BACKTEST],
 )
 @readable
-def champion_model(context: dg.AssetExecutionContext, engine: Engine) -> dg.MaterializeResult:
+def champion_model(context: dg.AssetExecutionContext, engine: Engine) -> dg.MaterializeResult[None]:
     """The model in use on this date, and why.
 
     One row, published as `model_state`; its facts hold figures, decision and a paragraph for people. Only the newest
@@ -243,7 +241,9 @@ def publish_state(engine: Engine, state: ModelState, *, as_of: Any) -> None:
     facts = state.model_dump(mode="json")
     plain = ("name", "recipe", "version", "score_kind", "roc_auc", "pr_auc", "brier", "log_loss", "ece", "base_rate",
              "lift_at_10", "anchor", "train_people", "train_events", "decision", "decision_reason")  # fmt: skip
-    table = pa.Table.from_pylist([{"as_of_date": as_of, **{name: facts[name] for name in plain}}], schema=_STATE_SCHEMA())
+    table = pa.Table.from_pylist(
+        [{"as_of_date": as_of, **{name: facts[name] for name in plain}}], schema=_STATE_SCHEMA()
+    )
     publish(engine.settings.published_dir, dataset="model_state", as_of=as_of, table=table, facts=facts)
 
 
@@ -300,7 +300,8 @@ def _mlflow_metadata(settings: Settings, record: CandidateRecord) -> dict[str, A
 def _dates_table(rows: list[dict[str, Any]]) -> str:
     lines = ["| date | slice | snapshots | people | returns |", "|---|---|---|---|---|"]
     lines += [
-        f"| {row['snapshot_date']} | {row['slice']} | {row['snapshots']:,} | {row['people']:,} | {row['reactivated']:,} |"
+        f"| {row['snapshot_date']} | {row['slice']} | {row['snapshots']:,} | {row['people']:,} "
+        f"| {row['reactivated']:,} |"
         for row in rows
     ]
     return "\n".join(lines)

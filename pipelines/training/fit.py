@@ -48,9 +48,7 @@ class DayOfTraining:
     @property
     def request(self) -> PanelRequest:
         """The panel to read."""
-        return PanelRequest(
-            self.as_of, self.settings.training_weeks, self.settings.horizon_days, self.features
-        )
+        return PanelRequest(self.as_of, self.settings.training_weeks, self.settings.horizon_days, self.features)
 
     @property
     def library(self) -> Library:
@@ -77,7 +75,9 @@ def fingerprint_of(day: DayOfTraining, data: str) -> str:
     return model_fingerprint(data=data, parameters=parameters, seed=settings.seed)
 
 
-def make_candidate(day: DayOfTraining, warehouse: Warehouse, *, data: str, has_rows: bool) -> tuple[CandidateRecord, bool]:
+def make_candidate(
+    day: DayOfTraining, warehouse: Warehouse, *, data: str, has_rows: bool
+) -> tuple[CandidateRecord, bool]:
     """The candidate of the day and whether it was trained now.
 
     A fingerprint that is registered is reused: no second run, no second version.

@@ -81,11 +81,12 @@ def panel_dates(connection: duckdb.DuckDBPyConnection, request: PanelRequest, *,
     """One row per weekly date of the panel: its slice, rows, people, returns, and the panel's fingerprint."""
     dates = connection.execute(f"select distinct s.as_of_date {_PANEL}", _bound(request)).fetchall()
     slices = plan_slices([row[0] for row in dates], horizon_days=request.horizon_days)
-    named = {} if slices is None else {
-        day: name for name in ("train", "calibrate", "test") for day in getattr(slices, name)
-    }  # fmt: skip
-    connection.register("panel_slices", pa.table({"day": pa.array(list(named), pa.date32()), "slice": list(named.values())}
-                                                if named else {"day": pa.array([], pa.date32()), "slice": pa.array([], pa.string())}))  # fmt: skip
+    named: dict[date, str] = {}
+    if slices is not None:
+        for name in ("train", "calibrate", "test"):
+            named |= dict.fromkeys(getattr(slices, name), name)
+    listed = pa.table({"day": pa.array(list(named), pa.date32()), "slice": pa.array(list(named.values()), pa.string())})
+    connection.register("panel_slices", listed)
     table = arrow(
         connection,
         f"""
@@ -122,9 +123,7 @@ def read_panel(connection: duckdb.DuckDBPyConnection, request: PanelRequest) -> 
     return with_dates(frame)
 
 
-def read_people(
-    connection: duckdb.DuckDBPyConnection, *, as_of: date, features: Sequence[FeatureSpec]
-) -> pd.DataFrame:
+def read_people(connection: duckdb.DuckDBPyConnection, *, as_of: date, features: Sequence[FeatureSpec]) -> pd.DataFrame:
     """Everyone dormant on a date with features, ordered by person_id."""
     columns = ", ".join(f"s.{spec.name}" for spec in features)
     return connection.execute(

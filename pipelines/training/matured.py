@@ -8,7 +8,7 @@ from typing import Final
 
 import pyarrow as pa
 
-from contracts.published import published_dates, published_path, read_manifest
+from contracts.published import arrow, published_dates, published_path, read_manifest
 from models.evaluation.backtest import BacktestDay, backtest_day, failing
 from models.training.fingerprint import fingerprint
 from pipelines.training.frames import TABLES
@@ -45,9 +45,7 @@ order by s.person_id
 """
 
 
-def judge_past_days(
-    warehouse: Warehouse, *, published: Path, as_of: date, seed: int
-) -> list[BacktestDay]:
+def judge_past_days(warehouse: Warehouse, *, published: Path, as_of: date, seed: int) -> list[BacktestDay]:
     """Every past published day whose outcomes have matured, newest last, at most twelve."""
     days = [day for day in published_dates(published, "lead_scores") if day < as_of]
     judged: list[BacktestDay] = []
@@ -59,18 +57,18 @@ def judge_past_days(
         matured = {row[0] for row in connection.execute("select distinct as_of_date from marts.lead_labels").fetchall()}
         for day in [one for one in days if one in matured][-_MOST_DAYS:]:
             path = published_path(published, dataset="lead_scores", as_of=day)
-            found = connection.execute(_JOINED, [str(path), day, as_of]).fetchnumpy()
-            if len(found["p"]) == 0:
+            found = arrow(connection, _JOINED, [str(path), day, as_of])
+            if found.num_rows == 0:
                 continue
             judged.append(
                 backtest_day(
                     scored_date=day,
-                    score_kind=str(found["score_kind"][0]),
-                    model_version=str(found["model_version"][0]),
-                    p=found["p"].astype(float),
-                    raw=found["raw"].astype(float),
-                    y=found["y"].astype(bool),
-                    groups=found["grp"],
+                    score_kind=found["score_kind"][0].as_py(),
+                    model_version=found["model_version"][0].as_py() or "",
+                    p=found["p"].to_numpy(),
+                    raw=found["raw"].to_numpy(),
+                    y=found["y"].to_numpy(),
+                    groups=found["grp"].to_numpy(),
                     seed=seed,
                 )
             )

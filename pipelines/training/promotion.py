@@ -190,9 +190,7 @@ def _gain(inputs: Inputs, warehouse: Warehouse, before: Held | None, tracking: T
     with warehouse.open() as connection:
         panel = read_panel(connection, day.request)
     rows = test.merge(panel.drop(columns=["y"]), on=["person_id", "as_of_date"], how="inner")
-    model = load_model(
-        day.library.folder(before.fingerprint) / MODEL_FILE, sha256=before.model_sha256
-    )
+    model = load_model(day.library.folder(before.fingerprint) / MODEL_FILE, sha256=before.model_sha256)
     return log_loss_gain(
         y=rows["y"].to_numpy(dtype=bool),
         p_new=rows["p"].to_numpy(),
