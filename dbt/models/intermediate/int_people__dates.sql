@@ -58,9 +58,9 @@ described as (
         )), false) as is_disqualified
     from members as m
     inner join records as r on m.record_key = r.record_key
-    left join versions as v
+    inner join versions as v
         on m.record_key = v.record_key and v.stable_from < m.as_of_at
-        and (v.valid_to is null or m.as_of_at <= v.valid_to)
+        and m.as_of_at <= coalesce(v.valid_to, timestamp '9999-12-31')
     left join companies as c on v.company_key = c.company_key
     group by m.as_of_date, m.as_of_at, m.person_id
 ),
@@ -70,7 +70,13 @@ known as (
         m.as_of_date,
         m.as_of_at,
         m.person_id,
-        a.*
+        a.occurred_at,
+        a.is_inbound,
+        a.direction,
+        a.actor,
+        a.kind,
+        a.due_at,
+        a.closed_from
     from members as m
     inner join activities as a
         on m.record_key = a.record_key and a.observed_at < m.as_of_at and a.occurred_at < m.as_of_at

@@ -13,6 +13,6 @@ select
     l.person_id,
     l.record_key
 from links as l
-inner join dates as d on l.valid_from < d.as_of_at and (l.valid_to is null or d.as_of_at <= l.valid_to)
+inner join dates as d on l.valid_from < d.as_of_at and d.as_of_at <= coalesce(l.valid_to, timestamp '9999-12-31')
 where d.is_full or {{ is_sampled('l.person_id') }}
 order by d.as_of_date, l.person_id, l.record_key

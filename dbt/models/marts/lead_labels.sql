@@ -52,7 +52,7 @@ holdings as (
     from snapshots as s
     inner join links as k
         on s.person_id = k.person_id and k.valid_from < s.label_observed_until
-        and (k.valid_to is null or s.label_observed_until <= k.valid_to)
+        and s.label_observed_until <= coalesce(k.valid_to, timestamp '9999-12-31')
     inner join records as r on k.record_key = r.record_key
 ),
 

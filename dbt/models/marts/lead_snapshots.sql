@@ -57,7 +57,7 @@ account_counts as (
         {{ account_aggregates() }}
     from accounts as s
     inner join versions as v
-        on s.account_id = v.account_id and v.stable_from < s.as_of_at and (v.valid_to is null or s.as_of_at <= v.valid_to)
+        on s.account_id = v.account_id and v.stable_from < s.as_of_at and s.as_of_at <= coalesce(v.valid_to, timestamp '9999-12-31')
     inner join activities as a
         on v.record_key = a.record_key and a.observed_at < s.as_of_at and a.occurred_at < s.as_of_at
         and a.is_inbound and a.occurred_at >= s.as_of_at - interval 90 day
@@ -73,7 +73,7 @@ own_part as (
     inner join members as m on s.as_of_date = m.as_of_date and s.person_id = m.person_id
     inner join versions as v
         on m.record_key = v.record_key and s.account_id = v.account_id
-        and v.stable_from < s.as_of_at and (v.valid_to is null or s.as_of_at <= v.valid_to)
+        and v.stable_from < s.as_of_at and s.as_of_at <= coalesce(v.valid_to, timestamp '9999-12-31')
     inner join activities as a
         on v.record_key = a.record_key and a.observed_at < s.as_of_at and a.occurred_at < s.as_of_at
         and a.is_inbound and a.occurred_at >= s.as_of_at - interval 90 day
