@@ -9,7 +9,6 @@ import pytest
 from bench.bare import Memory, timed
 from bench.bare_ingest import ingest
 from bench.compiled import LINKS, Statement, read_statements, statements, write_statements
-from bench.world import FIRST_DAY, World, write
 from contracts.errors import BadInputError
 from recovery.ledger import LINKS_SCHEMA
 
@@ -50,17 +49,21 @@ def test_statements_are_written_and_read_back(tmp_path: Path) -> None:
 
 
 def test_the_baseline_reads_the_exports(tmp_path: Path) -> None:
-    world = World(tmp_path / "world", 60)
-    told = write(world, FIRST_DAY, since=None)
+    folder = tmp_path / "exports" / "hubspot"
+    folder.mkdir(parents=True)
+    lines = ["Record ID,Create Date,First Name,Last Name,Email", "1,2026-01-02 10:00,Ada,Example,ada@acme.example"]
+    (folder / "contacts.csv").write_text("\n".join([*lines, "2,2026-01-03 10:00,Kofi,Sample,kofi@acme.example\n"]))
+    (tmp_path / "sources.yml").write_text(
+        "version: 1\nsources:\n  - {name: hubspot, crm: hubspot, path: exports/hubspot, time_zone: UTC}\n"
+    )
     with duckdb.connect() as connection:
         connection.execute("set timezone = 'UTC'")
-        rows = ingest(connection, world.sources, tmp_path / "csv", memory="1GB", threads=1)
-        contacts = connection.execute("select count(*) from raw.hubspot__contacts").fetchone()
-        sources = connection.execute("select count(*) from raw.sources").fetchone()
-    assert rows >= told["rows"]
-    assert contacts is not None
-    assert contacts[0] > 0
-    assert sources == (4,)
+        rows = ingest(connection, tmp_path / "sources.yml", tmp_path / "csv", memory="1GB", threads=1)
+        emails = connection.execute("select email from raw.hubspot__contacts order by record_id").fetchall()
+        sources = connection.execute("select source from raw.sources").fetchall()
+    assert rows == 2
+    assert emails == [("ada@acme.example",), ("kofi@acme.example",)]
+    assert sources == [("hubspot",)]
 
 
 def test_links_live_for_one_run() -> None:
