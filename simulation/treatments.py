@@ -15,6 +15,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from contracts.errors import BadInputError
 from contracts.files import write_atomic
 from simulation.chunks import EngineContacts
 from simulation.draws import FloatArray, IntArray, uniform
@@ -23,7 +24,7 @@ from simulation.law import Treatments
 from simulation.mail import Lane, mail_outcome
 from simulation.people import People, make_people
 from simulation.settings import CHUNK, WorldSettings
-from simulation.truth import IDENTITY, write_parquet
+from simulation.truth import IDENTITY, WORLD, holds_world, write_parquet
 
 CHANNELS: Final = ("email", "sms", "call", "crm_task")
 # Relative effect of a channel: scale and shift of the effect of an e-mail; assumed.
@@ -87,18 +88,25 @@ def respond(settings: WorldSettings, *, outbox: Path, truth: Path, as_of: date) 
         settings: the world that wrote the exports.
         outbox: folder with one folder per batch, each with `manifest.json` and one CSV per channel.
         truth: folder of the ground truth; gets `treatments.parquet`.
-        as_of: date of the batch; nobody is contacted before its 00:00 UTC.
+        as_of: date of a batch whose manifest names none; nobody is contacted before the batch's date.
 
     Raises:
-        ValueError: no export was written yet, so the world's records are unknown.
+        BadInputError: no export of this world was written yet, so its records are unknown.
     """
     if not (truth / IDENTITY).exists():
-        raise ValueError(f"{truth / IDENTITY} is missing: write exports before answering a batch.")
+        raise BadInputError(
+            "The world has no records yet.", where=str(truth / IDENTITY), remedy="Write its exports before answering."
+        )
+    if not holds_world(truth, settings):
+        raise BadInputError(
+            "The truth belongs to a world with other settings.", where=str(truth), remedy="Write its exports first."
+        )
     answered = set(json.loads((truth / ANSWERED).read_text())) if (truth / ANSWERED).exists() else set()
     folders = sorted(path.parent for path in outbox.glob("*/manifest.json"))
     fresh = [folder for folder in folders if folder.name not in answered]
     touches = [(folder.name, channel, row) for folder in fresh for channel, row in _touches(folder)]
     known = _identity(truth, {(row["crm"], row["record_id"]) for _, _, row in touches})
+    earliest = {folder.name: settings.epoch(_batch_day(folder, as_of)) + 6 * 3600 for folder in fresh}
     rows, counts, unknown = [], Counter[str](), 0
     for batch, channel, row in touches:
         person = known.get((row["crm"], row["record_id"]))
@@ -106,13 +114,19 @@ def respond(settings: WorldSettings, *, outbox: Path, truth: Path, as_of: date) 
             unknown += 1
             continue
         counts[CHANNELS[channel]] += 1
-        start = max(_epoch(row.get("not_before", "")) or 0, settings.epoch(as_of) + 6 * 3600)
+        start = max(_epoch(row.get("not_before", "")) or 0, earliest[batch])
         at = _sent_at(settings, row["touch_id"], start, _epoch(row.get("expires_at", "")))
         rows.append((batch, row["touch_id"], *person, channel, at, row.get("subject", "")))
     _store(truth, rows)
     done = sorted(answered | {folder.name for folder in fresh})
     write_atomic(truth / ANSWERED, (json.dumps(done, indent=1) + "\n").encode())
     return RespondReport(len(fresh), len(rows), unknown, dict(sorted(counts.items())))
+
+
+def _batch_day(folder: Path, as_of: date) -> date:
+    """As-of date of a batch by its manifest."""
+    named = json.loads((folder / "manifest.json").read_text(encoding="utf-8")).get("as_of_date")
+    return date.fromisoformat(named) if named else as_of
 
 
 def _sent_at(world: WorldSettings, touch: str, start: int, expires: int | None) -> int:
@@ -184,6 +198,16 @@ def _other(who: IntArray, week: np.ndarray, at: IntArray, slot: IntArray, channe
     rest = channel > 0
     for column in (who, week, at, slot, channel):
         yield column[rest]
+
+
+def claim_truth(world: WorldSettings, truth: Path) -> None:
+    """Make a truth folder this world's own; answers that another world gave are dropped with it."""
+    if holds_world(truth, world):
+        return
+    truth.mkdir(parents=True, exist_ok=True)
+    for name in (STORE, ANSWERED):
+        (truth / name).unlink(missing_ok=True)
+    (truth / WORLD).write_text(world.model_dump_json(indent=2) + "\n", encoding="utf-8")
 
 
 def load_contacts(world: WorldSettings, *, truth: Path, before: int) -> Contacts:

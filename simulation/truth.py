@@ -18,6 +18,7 @@ from simulation.mail import Intent
 from simulation.settings import WEEK, WorldSettings
 
 IDENTITY: Final = "identity.parquet"
+WORLD: Final = "world.json"
 _CRM: Final = "case crm when 0 then 'hubspot' when 1 then 'salesforce' else 'gohighlevel' end"
 _IDENTITY_SQL: Final = f"""
 select
@@ -47,6 +48,12 @@ class TruthFacts:
     rate: float
 
 
+def holds_world(truth: Path, world: WorldSettings) -> bool:
+    """Whether a truth folder belongs to this very world."""
+    path = truth / WORLD
+    return path.exists() and WorldSettings.model_validate_json(path.read_bytes()) == world
+
+
 class TruthWriter:
     """Writes identity, traits, p per person, and true intents of replies, chunk by chunk."""
 
@@ -62,8 +69,6 @@ class TruthWriter:
         }
         self.writers: dict[str, pq.ParquetWriter] = {}
         self.people = self.dormant = self.reacted = 0
-        truth.mkdir(parents=True, exist_ok=True)
-        (truth / "world.json").write_text(world.model_dump_json(indent=2) + "\n", encoding="utf-8")
 
     def write(self, chunk: Chunk, exporter: Exporter) -> None:
         """Append the truth of one chunk, whose records the exporter has loaded."""

@@ -8,11 +8,12 @@ from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from contracts.errors import BadInputError, SettingError
 from simulation.campaigns import HEADER, CampaignFile
 from simulation.chunks import build_chunk
 from simulation.exports import Exporter, write_sources
 from simulation.settings import WorldSettings
-from simulation.treatments import load_contacts
+from simulation.treatments import claim_truth, load_contacts
 from simulation.truth import TruthWriter
 
 if TYPE_CHECKING:
@@ -52,16 +53,22 @@ def write_exports(
         progress: called with stage, done and total chunks.
 
     Raises:
-        ValueError: `truth` lies below `out`, or the date lies outside the world.
+        SettingError: `truth` lies below `out`.
+        BadInputError: the date lies before the world.
     """
     if truth.resolve().is_relative_to(out.resolve()):
-        raise ValueError(f"The truth folder {truth} must not lie below the export folder {out}.")
+        raise SettingError(
+            "The truth must not lie below the exports.", where=str(truth), remedy="Choose a folder beside them."
+        )
     if as_of <= settings.start:
-        raise ValueError(f"The world starts on {settings.start}; {as_of} is not later.")
+        raise BadInputError(
+            f"The world starts on {settings.start}.", where=str(as_of), remedy="Choose a later as-of date."
+        )
     cut = settings.epoch(as_of)
     exporter = Exporter(settings, out=out, as_of=as_of, since=since)
     campaigns = CampaignFile(settings, out=out, as_of=as_of)
     writer = TruthWriter(settings, truth=truth, as_of=as_of)
+    claim_truth(settings, truth)
     contacts = load_contacts(settings, truth=truth, before=cut)
     for number in range(settings.chunks):
         chunk = build_chunk(settings, number, cut=cut, engine=contacts.chunk(number))

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from contracts.errors import BadInputError, SettingError
 from contracts.sources import ExportManifest, load_sources
 from simulation import WorldSettings, write_exports
 from simulation.campaigns import HEADER
@@ -141,10 +142,10 @@ def test_truth_never_lies_below_the_exports(made: Made, tmp_path: Path):
         if path.suffix == ".csv":
             with path.open("rb") as handle:
                 assert not hidden & set(handle.readline().decode("latin-1").replace('"', "").strip().split(","))
-    with pytest.raises(ValueError, match="must not lie below"):
+    with pytest.raises(SettingError, match="must not lie below"):
         write_exports(made.settings, out=tmp_path, truth=tmp_path / "truth", as_of=FIRST_DAY)
 
 
 def test_a_date_before_the_world_is_refused(tmp_path: Path):
-    with pytest.raises(ValueError, match="starts on"):
+    with pytest.raises(BadInputError, match="starts on"):
         write_exports(WorldSettings(), out=tmp_path / "o", truth=tmp_path / "t", as_of=date(2020, 1, 1))

@@ -8,6 +8,7 @@ from pathlib import Path
 import duckdb
 import pytest
 
+from contracts.errors import BadInputError
 from simulation import WorldSettings, respond, write_exports
 
 DAY, NEXT = date(2026, 4, 20), date(2026, 5, 25)
@@ -17,7 +18,7 @@ COLUMNS = (
 )  # fmt: skip
 
 
-def write_batch(outbox: Path, batch: str, rows: dict[str, list[tuple[str, str]]]) -> None:
+def write_batch(outbox: Path, batch: str, rows: dict[str, list[tuple[str, str]]], day: date | None = None) -> None:
     folder = outbox / batch
     folder.mkdir(parents=True)
     for channel, records in rows.items():
@@ -30,7 +31,8 @@ def write_batch(outbox: Path, batch: str, rows: dict[str, list[tuple[str, str]]]
                     "channel": channel, "not_before": "2026-04-20T15:00:00Z", "expires_at": "2026-04-21T15:00:00Z",
                     "subject": "Hello",
                 })  # fmt: skip
-    (folder / "manifest.json").write_text(json.dumps({"batch_id": batch}))
+    manifest = {"batch_id": batch} | ({"as_of_date": day.isoformat()} if day else {})
+    (folder / "manifest.json").write_text(json.dumps(manifest))
 
 
 def records(truth: Path, crm: str, limit: int) -> list[tuple[str, str]]:
@@ -49,8 +51,8 @@ def answered(tmp_path_factory: pytest.TempPathFactory):
     touched = {crm: records(truth, crm, 150) for crm in ("hubspot", "salesforce", "gohighlevel")}
     rows = {"email": touched["hubspot"] + touched["salesforce"][:100], "sms": touched["gohighlevel"][:20]}
     rows["call"] = touched["salesforce"][100:110] + touched["gohighlevel"][20:30] + [("hubspot", "unheard of")]
-    write_batch(outbox, "b1", rows)
-    report = respond(world, outbox=outbox, truth=truth, as_of=DAY)
+    write_batch(outbox, "b1", rows, DAY)
+    report = respond(world, outbox=outbox, truth=truth, as_of=NEXT)
     again = respond(world, outbox=outbox, truth=truth, as_of=DAY)
     write_exports(world, out=out, truth=truth, as_of=NEXT, since=DAY)
     return root, touched, report, again
@@ -117,5 +119,18 @@ def test_people_who_were_not_contacted_go_on_as_they_would(answered):
 
 
 def test_answering_before_any_export_is_refused(tmp_path: Path):
-    with pytest.raises(ValueError, match="write exports before"):
+    with pytest.raises(BadInputError, match="no records yet"):
         respond(WorldSettings(), outbox=tmp_path, truth=tmp_path, as_of=DAY)
+
+
+def test_a_truth_folder_belongs_to_one_world(tmp_path: Path):
+    world = WorldSettings(people=100)
+    out, truth, outbox = tmp_path / "out", tmp_path / "truth", tmp_path / "outbox"
+    write_exports(world, out=out, truth=truth, as_of=DAY)
+    write_batch(outbox, "b1", {"email": records(truth, "hubspot", 5)}, DAY)
+    respond(world, outbox=outbox, truth=truth, as_of=DAY)
+    other = WorldSettings(people=100, seed=8)
+    with pytest.raises(BadInputError, match="other settings"):
+        respond(other, outbox=outbox, truth=truth, as_of=DAY)
+    write_exports(other, out=out, truth=truth, as_of=DAY)
+    assert not (truth / "treatments.parquet").exists()
