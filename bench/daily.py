@@ -27,6 +27,7 @@ from contracts.settings import Settings
 
 GIB: Final = 2**30
 SCALE_PEOPLE: Final = 1_000_000
+DOOR_SECONDS: Final = 45.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -236,6 +237,19 @@ def _correctness_rows(at: Origin, platform: Sequence[Platform], bare: Sequence[T
     ]
 
 
+def door_rows(at: Origin, told: Told) -> list[Row]:
+    """Rows of one ingest of a million contacts, one in twenty dirty."""
+    facts = told.facts
+    lost = facts["rows_in"] - facts["rows_loaded"] - facts["rows_rejected"]
+    name = f"{facts['rows_in']:,} contacts"
+    return [
+        make_row(at, f"{name}: landed, judged, loaded", [facts["seconds"]], "s", target=DOOR_SECONDS),
+        make_row(at, f"{name}: nothing new", [facts["unchanged_seconds"]], "s"),
+        make_row(at, f"{name}: peak memory", [told.gib], "GiB"),
+        make_row(at, f"{name}: rows neither loaded nor rejected", [float(abs(lost))], "rows", target=0),
+    ]
+
+
 def _unaccounted(facts: dict[str, int]) -> int:
     """Dormant people that are neither scored nor counted, or neither planned, held out nor skipped."""
     if not facts:
@@ -256,9 +270,9 @@ def run_suite(people: int, *, folder: Path = BENCH_DIR) -> list[Row]:
     suite = "scale" if people >= SCALE_PEOPLE else "daily"
     bench = Bench(World(folder / f"world-{people}", people), folder / f"work-{people}")
     worlds, platform, bare = measure(bench)
-    rows = rows_of(origin(), people, worlds, platform, bare)
-    if people == SCALE_PEOPLE:
-        rows += []
+    at = origin()
+    rows = rows_of(at, people, worlds, platform, bare)
+    rows += door_rows(at, bench.call("bench.door", log="door"))
     write_suite(suite, rows, folder=folder)
     show(f"{suite}: {people:,} people", rows)
     return rows

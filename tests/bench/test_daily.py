@@ -5,7 +5,7 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
-from bench.daily import Platform, Targets, Told, rows_of
+from bench.daily import Platform, Targets, Told, door_rows, rows_of
 from bench.measure import Measured
 from bench.platform_day import settings_of, summary_counts
 from bench.rows import Origin
@@ -52,6 +52,13 @@ def test_sizes_without_promises_have_no_targets() -> None:
     rows = rows_of(AT, 500, None, [Platform(told(1), told(1), told(1))], [told(1)])
     assert {row.target for row in rows} == {None, 0}
     assert Targets() == Targets(None, None)
+
+
+def test_the_door_keeps_every_row() -> None:
+    facts = {"rows_in": 100, "rows_loaded": 95, "rows_rejected": 4, "seconds": 46.0, "unchanged_seconds": 0.5}
+    rows = door_rows(AT, Told(Measured(50, 2**30, ""), facts))
+    assert [row.ok for row in rows] == [False, None, None, False]
+    assert rows[3].value == 1
 
 
 def test_exports_of_a_later_day_can_be_hidden(tmp_path: Path) -> None:
