@@ -137,7 +137,8 @@ create or replace temp table deal as
 select
     d.* exclude (who, slot),
     make_timestamp(d.created_at * 1000000) as created_time,
-    make_timestamp(d.closed_at * 1000000) as close_time,
+    make_timestamp(case when d.closed_at < $cut then d.closed_at else d.created_at + 45 * 86400 end * 1000000)
+        as close_time,
     d.closed_at < $cut as is_closed,
     case r.country when 'GB' then 'GBP' when 'DE' then 'EUR' when 'FR' then 'EUR' when 'CA' then 'CAD'
         when 'AU' then 'AUD' else 'USD' end as currency,

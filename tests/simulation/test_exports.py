@@ -146,6 +146,26 @@ def test_truth_never_lies_below_the_exports(made: Made, tmp_path: Path):
         write_exports(made.settings, out=tmp_path, truth=tmp_path / "truth", as_of=FIRST_DAY)
 
 
+def test_an_open_deal_does_not_tell_when_it_will_close(made: Made):
+    sql = """
+        select count(*) from {before} b join {after} a using ("Record ID")
+        where b."Is Deal Closed?" = 'false' and a."Is Deal Closed?" = 'true' and {same}"""
+    files = {
+        "before": made.relation(FIRST_DAY, "hubspot", "deals.csv"),
+        "after": made.relation(LAST_DAY, "hubspot", "deals.csv"),
+    }
+    assert made.value(sql.format(**files, same="true")) > 10
+    assert made.value(sql.format(**files, same='a."Close Date" = b."Close Date"')) == 0
+
+
+def test_the_same_world_can_live_at_another_time():
+    world = WorldSettings()
+    later = world.shifted(365)
+    assert later.start.weekday() == world.start.weekday() == 0
+    assert (later.anchor - later.start) == (world.anchor - world.start)
+    assert (later.anchor - world.anchor).days == 364
+
+
 def test_a_date_before_the_world_is_refused(tmp_path: Path):
     with pytest.raises(BadInputError, match="starts on"):
         write_exports(WorldSettings(), out=tmp_path / "o", truth=tmp_path / "t", as_of=date(2020, 1, 1))
