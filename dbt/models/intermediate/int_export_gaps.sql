@@ -51,10 +51,10 @@ counted as (
         c.object,
         c.day,
         coalesce(d.activity_count, 0) as activity_count,
-        median(coalesce(d.activity_count, 0)) over (
-            partition by c.source, c.object
+        min(coalesce(d.activity_count, 0)) over (
+            partition by c.source, c.object, dayofweek(c.day)
             order by c.day
-            rows between 34 preceding and 7 preceding
+            rows between 4 preceding and 1 preceding
         ) as usual_count
     from calendar as c
     left join daily as d on c.source = d.source and c.object = d.object and c.day = d.day
@@ -67,11 +67,11 @@ silent as (
         day,
         day - row_number() over (partition by source, object order by day)::int as stretch
     from counted
-    where activity_count = 0 and usual_count >= 5
+    where activity_count = 0 and usual_count >= 3
 )
 
--- One row per stretch of at least three days on which an object that is usually busy every day shows nothing, and
--- one per source for the time after its last export.
+-- One row per stretch of at least two days on which an object shows nothing although the same weekdays of the four
+-- weeks before were busy, and one per source for the time after its last export.
 select
     source,
     object,
@@ -79,7 +79,7 @@ select
     max(day) as last_day
 from silent
 group by source, object, stretch
-having count(*) >= 3
+having count(*) >= 2
 union all
 select
     source,
