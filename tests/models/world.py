@@ -45,7 +45,7 @@ def panel(
         day = fixed.copy()
         day["as_of_date"] = last - timedelta(weeks=back)
         day["days_since_last_inbound"] = np.clip(120 - 40 * warmth + rng.normal(0, 20, people), 30, 400)
-        day["inbound_last_90d"] = rng.poisson(np.exp(0.4 * warmth))
+        day["inbound_last_90d"] = rng.poisson(np.exp(0.4 * warmth)).astype(float)
         rate = 1 / (1 + np.exp(-warmth + rng.normal(0, 1, people)))
         day["email_reply_rate_last_365d"] = np.where(rng.random(people) < 0.3, np.nan, rate)
         day["outbound_last_30d"] = rng.poisson(1.0, people).astype(float)
