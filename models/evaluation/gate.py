@@ -77,7 +77,8 @@ def decide(
     if champion is not None and champion.days_in_use < promote_every_days:
         return Decision(
             "kept",
-            f"the model in use is {_days(champion.days_in_use)} old; models change at most every {promote_every_days} days",
+            f"the model in use is {_days(champion.days_in_use)} old; "
+            f"models change at most every {promote_every_days} days",
         )
     verdict = _first(challenger) if champion is None else _against(champion, compare)
     if verdict.verdict != "promoted":

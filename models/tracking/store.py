@@ -301,8 +301,6 @@ def _signature(model: ResurrectionModel) -> ModelSignature:
     columns: list[ColSpec | TensorSpec] = [
         ColSpec(kinds.get(kind, DataType.double), name, required=False) for name, kind in model.features or []
     ]
-        ColSpec(kinds.get(kind, DataType.double), name, required=False) for name, kind in model.features or []
-    ]
     return ModelSignature(inputs=Schema(columns), outputs=Schema([ColSpec(DataType.double)]))
 
 
