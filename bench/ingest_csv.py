@@ -58,8 +58,8 @@ def write_contacts(path: Path, rows: int = ROWS) -> None:
                         case f when 0 then 'someone at example' when 9 then 'a@@b.example'
                              else 'P' || i || '.x@acme-' || (i % 5003) || '.example' end as email,
                         case when f = 1 then '12' when i % 3 = 0 then ''
-                             when i % 3 = 1 then '+1 415 ' || (200 + i % 700) || '-' || lpad((i % 10000)::varchar, 4, '0')
-                             else '(212) ' || (200 + i % 700) || '-' || lpad((i % 10000)::varchar, 4, '0') end as phone,
+                             else (case when i % 3 = 1 then '+1 415 ' else '(212) ' end) || (200 + i % 700) || '-'
+                                  || lpad((i % 10000)::varchar, 4, '0') end as phone,
                         case when f = 4 then 'Atlantis' when i % 4 = 0 then '' else 'United States' end as country,
                         case when i % 5 = 0 then 'California' else '' end as state,
                         case when f = 7 then 'Mars/Base' when i % 6 = 0 then 'America/New_York' else '' end as zone,

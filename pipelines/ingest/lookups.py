@@ -102,7 +102,7 @@ def _phones(
             columns=["v", "region"],
         )
         joins.append(
-            f"left join {table} on d.{name}__owner is null and d.{quoted(name)} = {table}.k1 "
+            f"left join {table} on case when d.{name}__owner is null then d.{quoted(name)} end = {table}.k1 "
             f"and coalesce(d._region, '') = {table}.k2"
         )
         columns.append(

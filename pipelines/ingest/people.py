@@ -48,9 +48,10 @@ def statement(spec: ObjectSpec, declared_country: str | None) -> str:
     declared = text(declared_country) if declared_country else "null::varchar"
     zone = "j.timezone" if "timezone" in spec.columns else "null::varchar"
     lengths = sorted({len(prefix) for prefix in places.phone_zone_table()["prefix"].to_pylist()}, reverse=True)
+    # Conditions on the left side sit inside the keys: beside them they would cost the hash join.
     prefix_joins = " ".join(
-        f"left join place_phone_zones z{n} on n.digits is not null and left(n.digits, {n}) = z{n}.prefix "
-        f"and len(n.digits) >= {n} and len(z{n}.prefix) = {n}"
+        f"left join (select prefix, time_zone from place_phone_zones where len(prefix) = {n}) z{n} "
+        f"on case when len(n.digits) >= {n} then left(n.digits, {n}) end = z{n}.prefix"
         for n in lengths
     )
     # The longest prefix decides, also when it spans several zones.
@@ -67,7 +68,7 @@ def statement(spec: ObjectSpec, declared_country: str | None) -> str:
                case when n.email is null then null else f.domain is not null end as is_free_mail,
                {phone_zone} as _phone_zone
         from numbered n
-        left join place_states u on u.name = n._state_key and u.is_unique
+        left join (select * from place_states where is_unique) u on u.name = n._state_key
         left join place_domains d on d.label = regexp_extract(n._domain, '[^.]+$')
         left join place_free_mail f on f.domain = n._domain
         {prefix_joins}
