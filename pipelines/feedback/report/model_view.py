@@ -10,7 +10,7 @@ from markupsafe import Markup
 
 from pipelines.feedback.report import charts
 from pipelines.feedback.report.facts import Facts
-from pipelines.feedback.report.words import clean, count, decimal, percent, plain
+from pipelines.feedback.report.words import NBSP, clean, count, decimal, percent, plain
 
 # The caption of the gains chart speaks of this share of the list.
 _FIFTH: Final = 0.2
@@ -55,12 +55,17 @@ def model_view(model: Facts) -> ModelView:
     told = f"{plain(decision).capitalize()}: {reason}" if decision and reason else reason or plain(decision)
     pictures = [_calibration(model), _gains(model)]
     return ModelView(
-        paragraph=paragraph,
-        decision="" if told and told in paragraph else told,
+        paragraph=_tied(paragraph),
+        decision="" if reason and reason in paragraph else _tied(told),
         is_rules=is_rules,
         figures=_figures(model),
         pictures=tuple(picture for picture in pictures if picture is not None),
     )
+
+
+def _tied(text: str) -> str:
+    """Text whose per cent signs stay with their numbers."""
+    return text.replace(" %", f"{NBSP}%")
 
 
 def _paragraph(model: Facts, *, is_rules: bool) -> str:

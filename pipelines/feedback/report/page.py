@@ -82,6 +82,7 @@ _FILTERS: Final[dict[str, Any]] = {
     "average": words.against_average,
     "channel": lambda value: words.CHANNELS.get(value, value),
     "many": words.many,
+    "sentence": lambda text: f"{text[:1].upper()}{text[1:]}".rstrip("."),
     "ahead": words.ahead_of,
     "silent": sentences.silent_words,
 }

@@ -16,6 +16,7 @@ from pipelines.feedback.report.words import (
     many,
     people,
     percent,
+    phrase,
     plain,
 )
 
@@ -78,8 +79,8 @@ def why_nothing(day: DayFacts) -> str:
     if not blocks:
         return "The plan is empty."
     first = blocks[0]
-    text = f"The largest obstacle, for {people(first.people)}: {first.words}."
-    return f"{text} What would change it: {first.unlock}." if first.unlock else text
+    text = f"The largest obstacle, for {people(first.people)}: {phrase(first.words)}."
+    return f"{text} What would change it: {phrase(first.unlock)}." if first.unlock else text
 
 
 def waterfall_words(day: DayFacts) -> str:
@@ -90,7 +91,7 @@ def waterfall_words(day: DayFacts) -> str:
         return "No plan was made for this day, so it is not known who could be reached."
     held = [b for b in day.plan.blocks if kind_of(b.reason) is BlockKind.HOLD]
     if held:
-        return f"The plan is on hold: {held[0].words}. {held[0].unlock.capitalize()}; everybody else waits."
+        return f"The plan is on hold: {phrase(held[0].words)}. What would free it: {phrase(held[0].unlock)}."
     data = [b for b in day.plan.blocks if kind_of(b.reason) is BlockKind.DATA]
     wish = sum(b.people for b in day.plan.blocks if kind_of(b.reason) is BlockKind.WISH)
     parts = []

@@ -104,6 +104,13 @@ def plain(value: str) -> str:
     return value.replace("_", " ")
 
 
+def phrase(text: str) -> str:
+    """A sentence as a part of another: no full stop, a small first letter unless the first word is a name or code."""
+    bare = text.strip().rstrip(".")
+    first = bare.split(" ", 1)[0]
+    return bare if first[1:] != first[1:].lower() else f"{bare[:1].lower()}{bare[1:]}"
+
+
 def count(value: float | None) -> str:
     """Whole number with thousands separators; a dash for None."""
     return "–" if value is None else f"{round(value):,}"

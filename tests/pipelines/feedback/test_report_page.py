@@ -114,7 +114,7 @@ def test_page_says_what_the_day_holds() -> None:
         "ahead of 99.9 % of today's leads".replace("'", "&#39;"),
         "2,140",
         "Country missing",
-        "declare it per source",
+        "Declare it per source",
         "a difference of 4.3 percentage points",
         "3, 1,204",
         "date cannot be read",
@@ -229,6 +229,14 @@ def test_signs_are_true(value: float, expected: str) -> None:
     assert words.signed(value) == expected
 
 
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [("Declare it per source.", "declare it per source"), ("CRM export needed", "CRM export needed"), ("", "")],
+)
+def test_a_sentence_becomes_a_phrase(text: str, expected: str) -> None:
+    assert words.phrase(text) == expected
+
+
 def test_numbers_read_well() -> None:
     assert words.against_average(0.072, None) == "7.2\u00a0%"
     assert words.people(1) == "1 person"
@@ -263,6 +271,12 @@ def test_model_pictures_follow_the_facts() -> None:
     assert model_view({"name": "scorecard", "score_kind": "rules"}).is_rules
     assert "fixed rules" in model_view({"name": "scorecard", "score_kind": "rules"}).paragraph
     assert "trained on 12 people" in model_view({"name": "m", "score_kind": "model", "train_people": 12}).paragraph
+
+
+def test_a_decision_is_told_once() -> None:
+    told = {"score_kind": "model", "decision": "promoted", "decision_reason": "skill 2.8 %"}
+    assert model_view(told | {"paragraph": "It won: skill 2.8 %."}).decision == ""
+    assert model_view(told | {"paragraph": "It won."}).decision == "Promoted: skill 2.8\u00a0%"
 
 
 def test_results_without_people_are_left_out() -> None:
