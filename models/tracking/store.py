@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -16,6 +17,7 @@ from mlflow.entities.model_registry import ModelVersion
 from mlflow.exceptions import MlflowException
 from mlflow.models import ModelSignature
 from mlflow.types import ColSpec, DataType, Schema, TensorSpec
+from sqlalchemy.exc import SADeprecationWarning
 
 from contracts.errors import BadInputError
 from models.scoring.files import FILE_NAME, TRUSTED_TYPES
@@ -97,7 +99,10 @@ class Tracking:
         """Client of the store; a new SQLite store gets its tables."""
         if self.uri.startswith("sqlite:///"):
             Path(self.uri.removeprefix("sqlite:///")).parent.mkdir(parents=True, exist_ok=True)
-        return mlflow.MlflowClient(tracking_uri=self.uri, registry_uri=self.uri)
+        with warnings.catch_warnings():
+            # MLflow maps its tables with options that SQLAlchemy 2.1 has deprecated.
+            warnings.simplefilter("ignore", SADeprecationWarning)
+            return mlflow.MlflowClient(tracking_uri=self.uri, registry_uri=self.uri)
 
     @cached_property
     def experiment_id(self) -> str:
@@ -285,7 +290,10 @@ class Tracking:
         mlflow.set_tracking_uri(self.uri)
         mlflow.set_registry_uri(self.uri)
         try:
-            yield
+            with warnings.catch_warnings():
+                # MLflow warns about type hints of its own wrappers.
+                warnings.simplefilter("ignore")
+                yield
         finally:
             mlflow.set_tracking_uri(before)
             mlflow.set_registry_uri(registry)

@@ -1,0 +1,221 @@
+from __future__ import annotations
+
+import json
+import sqlite3
+from datetime import date
+from pathlib import Path
+
+import pytest
+
+from contracts.published import published_path, read_manifest, read_published
+from contracts.words import ScoreKind
+from models.tracking.peek import champion_version
+from models.tracking.registry import champion_before, promote
+from models.tracking.store import Tracking
+from pipelines.resources import Engine
+from pipelines.training.fit import tracking_of
+from pipelines.training.promotion import stored_state
+from pipelines.training.rollback import rollback_champion
+from tests.models.marts import AS_OF, engine_at, fill, snapshots
+from tests.pipelines.training.conftest import DAYS, OBJECTOR, Installation, run_day
+
+FIRST = DAYS[0]
+
+
+def _checks(result) -> dict[str, bool]:
+    return {one.check_name: one.passed for one in result.get_asset_check_evaluations()}
+
+
+def _state(engine: Engine, day: date):
+    state = stored_state(engine.settings, day)
+    assert state is not None
+    return state
+
+
+def test_the_first_day_with_evidence_promotes_a_model(lived: Installation) -> None:
+    state = _state(lived.engine, FIRST)
+    assert (state.decision, state.version, state.score_kind) == ("promoted", "1", ScoreKind.MODEL)
+    assert state.log_loss_skill is not None
+    assert state.log_loss_skill[1] > 0
+    assert state.anchor == pytest.approx(state.base_rate)
+    assert "version 1" in state.paragraph
+    assert all(_checks(lived.results[FIRST]).values())
+
+
+def test_later_days_keep_the_anchor_and_decide_with_a_reason(lived: Installation) -> None:
+    for day in DAYS[1:]:
+        state = _state(lived.engine, day)
+        assert state.anchor == _state(lived.engine, FIRST).anchor
+        assert state.decision in {"kept", "promoted"}
+        assert "log-loss gain" in state.decision_reason
+
+
+def test_the_backtest_waits_and_then_tells_what_happened(lived: Installation) -> None:
+    published = lived.engine.settings.published_dir
+    first, last = (read_manifest(published, dataset="matured_backtest", as_of=day) for day in (FIRST, AS_OF))
+    assert first is not None
+    assert last is not None
+    assert "too early" in first.facts["verdict"]
+    rows = read_published(published, dataset="matured_backtest", as_of=AS_OF).to_pylist()
+    assert [row["scored_date"] for row in rows] == [FIRST]
+    assert rows[0]["ratio_low"] < 1.0 < rows[0]["ratio_high"]
+
+
+def test_scores_hold_everyone_but_who_objected(lived: Installation) -> None:
+    published = lived.engine.settings.published_dir
+    manifest = read_manifest(published, dataset="lead_scores", as_of=AS_OF)
+    assert manifest is not None
+    assert manifest.rows + sum(manifest.facts["unscored"].values()) == manifest.facts["dormant"] == 400
+    assert manifest.facts["unscored"]["objected"] == 1
+    rows = read_published(published, dataset="lead_scores", as_of=AS_OF).to_pylist()
+    assert OBJECTOR not in {row["person_id"] for row in rows}
+    assert {row["owner_id"] for row in rows} == {"owner-1"}
+    assert all(len(row["reasons"]) == 5 for row in rows)
+    with lived.engine.warehouse.open(read_only=True) as connection:
+        assert connection.execute(
+            "select count(*) from scores.lead_scores where as_of_date = ?", [AS_OF]
+        ).fetchone() == (399,)
+
+
+def test_a_rerun_gives_the_same_bytes_no_new_run_and_no_new_version(lived: Installation) -> None:
+    engine = lived.engine
+    published = engine.settings.published_dir
+    datasets = ("lead_scores", "model_state", "feature_drift", "matured_backtest")
+    before = {name: (published / name / AS_OF.isoformat() / "manifest.json").read_bytes() for name in datasets}
+    store = Path(engine.settings.tracking_uri.removeprefix("sqlite:///"))
+
+    def counts() -> tuple[int, int]:
+        with sqlite3.connect(store) as connection:
+            runs = connection.execute("select count(*) from runs").fetchone()[0]
+            return runs, connection.execute("select count(*) from model_versions").fetchone()[0]
+
+    had = counts()
+    run_day(engine, AS_OF)
+    assert counts() == had
+    assert before == {name: (published / name / AS_OF.isoformat() / "manifest.json").read_bytes() for name in datasets}
+
+
+def test_an_older_day_run_again_keeps_its_model_and_its_bytes(lived: Installation) -> None:
+    engine = lived.engine
+    path = published_path(engine.settings.published_dir, dataset="lead_scores", as_of=FIRST)
+    champion = champion_version(engine.settings.tracking_uri)
+    fill(engine, lived.frame, as_of=FIRST, objectors=(OBJECTOR,))
+    try:
+        run_day(engine, FIRST)
+    finally:
+        fill(engine, lived.frame, as_of=AS_OF, objectors=(OBJECTOR,))
+    assert published_path(engine.settings.published_dir, dataset="lead_scores", as_of=FIRST) == path
+    assert champion_version(engine.settings.tracking_uri) == champion
+    assert _state(engine, FIRST).version == "1"
+
+
+def test_mlflow_says_which_model_is_live_and_why_and_names_nobody(lived: Installation) -> None:
+    tracking = tracking_of(lived.engine.settings)
+    champion = tracking.alias("champion")
+    assert champion is not None
+    model = tracking.client.get_registered_model("resurrection")
+    assert "The live model is version" in model.description
+    experiment = tracking.client.get_experiment(tracking.experiment_id)
+    assert "The live model is version" in experiment.tags["mlflow.note.content"]
+    runs = tracking.client.search_runs([tracking.experiment_id], "tags.part = 'day'")
+    assert len(runs) == len(DAYS)
+    for run in runs:
+        assert run.data.tags["verdict"].split(":")[0] in run.info.run_name
+        assert run.data.tags["dagster_run_id"]
+        assert run.data.tags["git_commit"]
+        assert {"skill", "roc_auc", "lift_at_10", "ece", "ece_expected"} <= set(run.data.metrics)
+        nested = tracking.client.search_runs([tracking.experiment_id], f"tags.mlflow.parentRunId = '{run.info.run_id}'")
+        assert {one.info.run_name for one in nested} == {
+            "rule_scorecard", "logistic_regression", "hist_gradient_boosting",
+        }  # fmt: skip
+    store = Path(lived.engine.settings.tracking_uri.removeprefix("sqlite:///"))
+    people = [b"p000001", b"p000200", b"p000399"]
+    for path in [store, *(store.parent / "artifacts").rglob("*")]:
+        if path.is_file():
+            content = path.read_bytes()
+            assert not any(person in content for person in people), path
+
+
+def test_no_pickle_is_written(lived: Installation) -> None:
+    names = [path.suffix for path in lived.engine.settings.var_dir.rglob("*") if path.is_file()]
+    assert not {".pkl", ".pickle", ".joblib", ".cloudpickle"} & set(names)
+
+
+def test_a_changed_model_file_stops_the_scores(lived: Installation) -> None:
+    engine = lived.engine
+    state = _state(engine, AS_OF)
+    path = engine.settings.var_dir / "models" / "by_fingerprint" / str(state.model_fingerprint)[:32] / "model.skops"
+    content = path.read_bytes()
+    scores = engine.settings.published_dir / "lead_scores" / AS_OF.isoformat() / "manifest.json"
+    kept = scores.read_bytes()
+    try:
+        path.write_bytes(content[:-1] + bytes([content[-1] ^ 1]))
+        scores.write_text(json.dumps(json.loads(kept) | {"facts": {}}))
+        result = run_day(engine, AS_OF, raise_on_error=False)
+        assert not result.success
+        failed = {one.check_name for one in result.get_asset_check_evaluations() if not one.passed}
+        assert failed == {"champion_file_is_the_registered_one"}
+    finally:
+        path.write_bytes(content)
+        scores.write_bytes(kept)
+
+
+def test_the_model_is_found_again_when_the_shelf_is_lost(lived: Installation) -> None:
+    import shutil
+
+    engine = lived.engine
+    scores = published_path(engine.settings.published_dir, dataset="lead_scores", as_of=AS_OF)
+    shutil.rmtree(engine.settings.var_dir / "models")
+    run_day(engine, AS_OF)
+    assert published_path(engine.settings.published_dir, dataset="lead_scores", as_of=AS_OF) == scores
+
+
+def test_rollback_swaps_champion_and_previous_and_bars_the_one_taken_out(tmp_path: Path, lived: Installation) -> None:
+    import shutil
+
+    shutil.copytree(lived.engine.settings.var_dir, tmp_path / "var")
+    engine = engine_at(tmp_path / "var", min_training_people=100, min_training_events=40)
+    tracking = tracking_of(engine.settings)
+    first = tracking.alias("champion")
+    assert first is not None
+    other = next(one for one in ("1", "2", "3") if one != first.version)
+    promote(tracking, other, before=first, as_of=AS_OF)
+    assert champion_before(tracking, AS_OF) == tracking.version(first.version)
+    told = rollback_champion(engine)
+    assert f"Version {first.version} is the champion again" in told
+    now, out = (Tracking(engine.settings.tracking_uri, None).alias(name) for name in ("champion", "previous"))
+    assert now is not None
+    assert out is not None
+    assert (now.version, out.version) == (first.version, other)
+    assert "rolled_back_as_of" in out.tags
+
+
+def test_rollback_without_a_previous_model_is_a_readable_error(tmp_path: Path) -> None:
+    from contracts.errors import BadInputError
+
+    with pytest.raises(BadInputError, match="no previous model"):
+        rollback_champion(engine_at(tmp_path))
+
+
+@pytest.mark.parametrize("empty", [True, False])
+def test_a_day_without_labels_uses_the_rules_and_says_so(tmp_path: Path, empty: bool) -> None:
+    engine = engine_at(tmp_path)
+    frame = snapshots(people=60, weeks=2)
+    fill(engine, frame.iloc[:0] if empty else frame, as_of=AS_OF)
+    result = run_day(engine, AS_OF)
+    state = _state(engine, AS_OF)
+    assert (state.score_kind, state.version, state.decision) == (ScoreKind.RULES, None, "refused")
+    assert "No model is live" in state.paragraph
+    manifest = read_manifest(engine.settings.published_dir, dataset="lead_scores", as_of=AS_OF)
+    assert manifest is not None
+    assert manifest.rows == (0 if empty else 60)
+    assert champion_version(engine.settings.tracking_uri) is None
+    assert all(_checks(result).values())
+
+
+def test_a_day_without_any_table_ends_well(tmp_path: Path) -> None:
+    engine = engine_at(tmp_path)
+    assert run_day(engine, AS_OF).success
+    manifest = read_manifest(engine.settings.published_dir, dataset="lead_scores", as_of=AS_OF)
+    assert manifest is not None
+    assert manifest.rows == 0
