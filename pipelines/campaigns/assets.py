@@ -44,8 +44,7 @@ def campaign_plan(context: dg.AssetExecutionContext, engine: Engine) -> dg.Mater
     newest keeps its plan. Without people the plan is empty; without scores, sender or fresh sources nobody is planned.
     """
     as_of = as_of_date(context)
-    with open_day_ledger(engine.settings) as ledger:
-        manifest = _plan(engine, as_of, ledger)
+    manifest = publish_plan(engine, as_of)
     facts = manifest.facts
     return dg.MaterializeResult(
         metadata={
@@ -62,6 +61,12 @@ def campaign_plan(context: dg.AssetExecutionContext, engine: Engine) -> dg.Mater
             "policy_version": facts["policy_version"],
         }
     )
+
+
+def publish_plan(engine: Engine, as_of: date) -> PublishedManifest:
+    """Publish the plan of a day, or keep the one that stands."""
+    with open_day_ledger(engine.settings) as ledger:
+        return _plan(engine, as_of, ledger)
 
 
 def waterfall_table(facts: dict[str, Any]) -> str:
@@ -181,15 +186,32 @@ def campaign_batch(context: dg.AssetExecutionContext, engine: Engine) -> dg.Mate
     left is never changed, and a run that died half-way is finished with the same bytes. Without chosen people there
     is no batch, and the scores alone are written for import into the CRM.
     """
+    as_of = as_of_date(context)
+    manifest, outcome = publish_batch(engine, as_of)
+    facts = manifest.facts
+    return dg.MaterializeResult(
+        metadata={
+            "dagster/row_count": manifest.rows,
+            "as_of_date": as_of.isoformat(),
+            "batch_id": facts["batch_id"] or "none",
+            "planned": facts["planned"],
+            "held_out": facts["held_out"],
+            "outcome": outcome,
+            "note": facts["note"] or "-",
+            "path": dg.MetadataValue.path(facts["path"]) if facts["path"] else "-",
+        }
+    )
+
+
+def publish_batch(engine: Engine, as_of: date) -> tuple[PublishedManifest, str]:
+    """Release the batch of a day's plan and publish its touches; tells what was done (emitted, kept, none)."""
     from pipelines.campaigns.batching import release, touches_of
 
-    as_of = as_of_date(context)
     settings = engine.settings
     with open_day_ledger(settings) as ledger:
         released = release(engine, as_of, ledger)
         record = released.record
         rows = touches_of(ledger, record, as_of)
-    path = str(settings.outbox_dir / record.path) if record else None
     facts = {
         "batch_id": record.batch_id if record else None,
         "sha256": record.sha256 if record else None,
@@ -198,19 +220,8 @@ def campaign_batch(context: dg.AssetExecutionContext, engine: Engine) -> dg.Mate
         "held_out": record.held_out if record else 0,
         "note": "" if record else released.note,
     }
-    publish(settings.published_dir, dataset="campaign_batch", as_of=as_of, table=rows, facts=facts)
-    return dg.MaterializeResult(
-        metadata={
-            "dagster/row_count": rows.num_rows,
-            "as_of_date": as_of.isoformat(),
-            "batch_id": facts["batch_id"] or "none",
-            "planned": facts["planned"],
-            "held_out": facts["held_out"],
-            "outcome": released.outcome,
-            "note": released.note or "-",
-            "path": dg.MetadataValue.path(path) if path else "-",
-        }
-    )
+    manifest = publish(settings.published_dir, dataset="campaign_batch", as_of=as_of, table=rows, facts=facts)
+    return manifest, released.outcome
 
 
 ASSETS: Final = [campaign_plan, campaign_batch]

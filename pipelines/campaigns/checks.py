@@ -88,7 +88,7 @@ def every_dormant_person_is_planned_held_out_or_skipped(
     with warehouse.open() as connection:
         dormant = rows.num_rows
         if engine.is_newest(as_of) and warehouse.exists(connection, "marts.dim_people"):
-            sql = "select count(*) from marts.dim_people where is_dormant and as_of_date = ?"
+            sql = "select count(distinct person_id) from marts.dim_people where is_dormant and as_of_date = ?"
             dormant = int((connection.execute(sql, [as_of]).fetchone() or (0,))[0])
     passed, words = evaluate_conservation(rows, dormant=dormant)
     return dg.AssetCheckResult(passed=passed, description=words, metadata={"dormant": dormant})

@@ -43,7 +43,7 @@ def campaign_results(context: dg.AssetExecutionContext, engine: Engine) -> dg.Ma
     table is empty and the verdict says so.
     """
     as_of = as_of_date(context)
-    manifest = _results(engine, as_of)
+    manifest = publish_results(engine, as_of)
     facts = manifest.facts
     return dg.MaterializeResult(
         metadata={
@@ -56,7 +56,8 @@ def campaign_results(context: dg.AssetExecutionContext, engine: Engine) -> dg.Ma
     )
 
 
-def _results(engine: Engine, as_of: date) -> PublishedManifest:
+def publish_results(engine: Engine, as_of: date) -> PublishedManifest:
+    """Publish the results known on a day, or keep them when nothing changed."""
     settings = engine.settings
     root = settings.published_dir
     with open_day_ledger(settings) as ledger:

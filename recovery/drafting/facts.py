@@ -33,9 +33,9 @@ class SenderFacts:
     @property
     def is_complete(self) -> bool:
         """Every field is filled, the mailbox is well-formed and the page is HTTPS."""
-        texts = (self.name, self.postal_address)
+        texts = (self.name, self.postal_address.replace("\n", " "))  # an address may have several lines
         return (
-            all(text.strip() and not _has_control(text.replace("\n", " ")) for text in texts)
+            all(text.strip() and not _has_control(text) for text in texts)
             and is_mailbox(self.from_address)
             and re.fullmatch(r"https://[^\s<>\"']+", self.unsubscribe_url) is not None
         )

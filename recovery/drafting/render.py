@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +21,8 @@ from recovery.drafting.lint import lint
 
 HERE: Final = Path(__file__).parent
 _PARTS: Final = ("subject", "opening", "value", "call_to_action", "task", "sms")
+# What a template of the operator's own can raise while it renders.
+_TEMPLATE_FAULTS: Final = (TemplateError, ArithmeticError, LookupError, TypeError, ValueError, AttributeError)
 STYLES: Final = ("educational", "friendly", "professional")
 
 
@@ -92,11 +95,15 @@ class Drafter:
 
     def persona(self, job_title: str | None) -> str:
         """Name of the reader's persona, from the words of the job title."""
-        words = f" {(job_title or '').lower().replace('-', ' ')} "
-        for name, entry in self._personas.items():
-            if any(f" {title} " in words for title in entry["titles"]):
-                return name
-        return list(self._personas)[-1]
+        words = f" {' '.join(re.findall(r'[a-z]+', (job_title or '').lower()))} "
+        found = [
+            (len(title), name)
+            for name, entry in self._personas.items()
+            for title in entry["titles"]
+            if f" {title} " in words
+        ]
+        # The longest title decides: a vice president is no president.
+        return max(found)[1] if found else list(self._personas)[-1]
 
     def draft(
         self,
@@ -126,7 +133,7 @@ class Drafter:
         try:
             words = {part: _one_line(phrases[part].render(facts)) for part in _PARTS}
             subject, text, html = self._compose(channel, facts | words)
-        except TemplateError as error:
+        except _TEMPLATE_FAULTS as error:
             raise DraftError(f"The template {template} fails: {error}.", where=f"touch {touch_id}") from error
         draft = _sealed(channel, to_address, subject, text, html, touch_id)
         problems = lint(draft, self._sender, touch_id=touch_id)
