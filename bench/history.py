@@ -29,7 +29,7 @@ def section(suite: str, rows: Sequence[Row]) -> str:
     """Markdown of one measured suite."""
     first = rows[0]
     lines = [
-        f"## {suite}, {first.at[:10]}, {first.commit}",
+        f"### {suite}, {first.at[:10]}, {first.commit}",
         "",
         f"{first.machine}; {first.at}",
         "",
@@ -68,7 +68,7 @@ def append(history: Path, suites: Sequence[tuple[str, Sequence[Row]]]) -> int:
 
 
 def _has(text: str, suite: str, row: Row) -> bool:
-    found = re.search(rf"^## {re.escape(suite)}, [^\n]*\n\n[^\n]*; {re.escape(row.at)}$", text, re.MULTILINE)
+    found = re.search(rf"^### {re.escape(suite)}, [^\n]*\n\n[^\n]*; {re.escape(row.at)}$", text, re.MULTILINE)
     return found is not None
 
 
