@@ -102,7 +102,7 @@ def profile_dates(connection: duckdb.DuckDBPyConnection, relation: str, column: 
             select v,
                    regexp_full_match(v, {text(_ISO)}) as is_offset,
                    regexp_full_match(v, {text(_YEAR_FIRST)}) as is_year_first,
-                   regexp_full_match(v, '\\d{{10}}|\\d{{13}}') as is_epoch,
+                   regexp_full_match(v, '\\d{{9,10}}|\\d{{12,13}}') as is_epoch,
                    regexp_full_match(v, {text(_PARTS)}) as is_numeric,
                    regexp_full_match(v, {text(_SHORT_YEAR)}) as is_short,
                    regexp_full_match(v, {text(_NAMED)}) as is_named
@@ -262,9 +262,10 @@ def _unambiguous(name: str, profile: DateProfile, zone: str) -> str:
         tidy = f"regexp_replace({zulu}, ' ?([+-]\\d\\d):?(\\d\\d)$', '\\1:\\2')"
         choices.append(f"case when {_has_offset(name)} then timezone('UTC', try_cast({tidy} as timestamptz)) end")
     if profile.epoch:
+        number = f"try_cast({name} as bigint)"
         choices.append(
-            f"case when regexp_full_match({name}, '\\d{{13}}') then make_timestamp(try_cast({name} as bigint) * 1000) "
-            f"when regexp_full_match({name}, '\\d{{10}}') then make_timestamp(try_cast({name} as bigint) * 1000000) end"
+            f"case when regexp_full_match({name}, '\\d{{12,13}}') then make_timestamp({number} * 1000) "
+            f"when regexp_full_match({name}, '\\d{{9,10}}') then make_timestamp({number} * 1000000) end"
         )
     if profile.year_first:
         dashed = f"regexp_replace({name}, '^(\\d{{4}})[/.](\\d{{1,2}})[/.](\\d{{1,2}})', '\\1-\\2-\\3')"

@@ -101,6 +101,12 @@ def find_shape(path: Path) -> FileShape:
     )
 
 
+def count_lines(path: Path) -> tuple[int, int]:
+    """Lines and empty lines of an uncompressed file."""
+    scan = _scan(path, "none")
+    return scan.line_count, scan.blank_count
+
+
 def stream_text(path: Path, shape: FileShape) -> Iterator[str]:
     """Decoded text in pieces, without the byte order mark; memory does not grow with the file."""
     with open_bytes(path, shape.compression) as stream:
@@ -223,16 +229,19 @@ def _encoding(path: Path, compression: str, scan: _Scan) -> tuple[str, bool]:
 def _single_byte(lines: list[bytes]) -> str:
     """Western code page unless another one reads the lines clearly better."""
     data = b"\n".join(lines[:2000])
+    western = "cp1252"
+    try:
+        for line in lines:
+            line.decode(western)
+    except UnicodeDecodeError:
+        western = "latin-1"
     matches = from_bytes(data, cp_isolation=_LATIN)
-    western = [match for match in matches if match.encoding in ("cp1252", "latin_1")]
     best = matches.best()
-    if best is None or (western and western[0].chaos <= best.chaos + _CLEARLY):
-        try:
-            for line in lines:
-                line.decode("cp1252")
-        except UnicodeDecodeError:
-            return "latin-1"
-        return "cp1252"
+    if best is None or data.decode(best.encoding) == data.decode(western, errors="replace"):
+        return western
+    chaos = [match.chaos for match in matches if {"cp1252", "latin_1"} & set(match.could_be_from_charset)]
+    if chaos and min(chaos) <= best.chaos + _CLEARLY:
+        return western
     return best.encoding.replace("_", "-")
 
 
@@ -295,6 +304,12 @@ def _delimiter(text: str) -> str:
 def _header(text: str, delimiter: str, path: Path) -> tuple[str, ...]:
     records = _records(text, delimiter, 1)
     names = [name.strip() for name in records[0]] if records else []
+    if any(sign < " " and sign not in "\t\r\n" for name in names for sign in name):
+        raise BadInputError(
+            "The file is not text: its first line holds control characters.",
+            where=f"{path}, line 1",
+            remedy="Export it as CSV or Parquet.",
+        )
     if not any(names):
         raise BadInputError("The first line holds no column names.", where=f"{path}, line 1", remedy=_REMEDY_EXPORT)
     return unique_names(names)

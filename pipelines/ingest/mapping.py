@@ -19,7 +19,7 @@ from pipelines.ingest.detect import FileShape, find_shape
 from pipelines.ingest.reading import quoted, read_into, text
 
 _SAMPLE_ROWS: Final = 20_000
-_LEAST_CONFIDENCE: Final = 0.6
+_LEAST_CONFIDENCE: Final = 0.75
 _SURE: Final = 0.9
 # Share of a column's values that must fit before its values speak.
 _FIT: Final = 0.8

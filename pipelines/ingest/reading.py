@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
@@ -14,7 +15,7 @@ import pyarrow.parquet as pq
 
 from contracts.errors import BadInputError
 from contracts.words import RejectReason
-from pipelines.ingest.detect import FileShape, open_bytes, stream_text
+from pipelines.ingest.detect import FileShape, count_lines, open_bytes, stream_text
 
 ROW_NUMBER: Final = "_row_number"
 _CHUNK: Final = 1 << 20
@@ -49,7 +50,11 @@ def read_into(path: Path, shape: FileShape, folder: Path, *, memory: str, thread
     with duckdb.connect(config=config) as connection:
         if shape.is_parquet:
             return _copy_parquet(connection, path, shape, folder), 0
-        readable = path if shape.is_utf8 else _transcode(path, shape, folder)
+        readable = path
+        if not shape.is_utf8:
+            readable = _transcode(path, shape, folder)
+            lines, blanks = count_lines(readable)
+            shape = replace(shape, line_count=lines, blank_count=blanks)
         raw = folder / "raw.parquet"
         rows = _copy_csv(connection, readable, shape, raw)
         rejects = _rejects(connection, readable, shape)
@@ -118,7 +123,8 @@ def _rejects(
     """Malformed records: row number, column where the trouble starts, reason, lines that the record swallowed."""
     found = connection.execute(
         """
-        select line_byte_position, any_value(line), min(column_idx), min(error_type),
+        select line_byte_position, any_value(line),
+               min(column_idx + case when error_type = 'MISSING COLUMNS' then 1 else 0 end), min(error_type),
                max(case when error_type = 'UNQUOTED VALUE'
                         then len(trim(csv_line, chr(10) || chr(13)))
                              - len(replace(trim(csv_line, chr(10) || chr(13)), chr(10), ''))
