@@ -96,7 +96,7 @@ def measure(
 def _join(assignments: pd.DataFrame, labels: pd.DataFrame, *, as_of: date, days: int) -> pd.DataFrame:
     keys = ["as_of_date", "person_id"]
     left = assignments.drop_duplicates([*keys, "playbook", "step", "cycle"]).copy()
-    left["as_of_date"] = pd.to_datetime(left["as_of_date"])
+    left = left.assign(as_of_date=pd.to_datetime(left["as_of_date"]), person_id=left["person_id"].astype("str"))
     right = labels.assign(as_of_date=pd.to_datetime(labels["as_of_date"])).drop_duplicates(keys)
     joined = left.merge(right, on=keys, how="left", indicator=True)
     is_mature = joined["as_of_date"] + timedelta(days=days) <= pd.Timestamp(as_of)
