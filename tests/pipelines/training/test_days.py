@@ -72,9 +72,8 @@ def test_scores_hold_everyone_but_who_objected(lived: Installation) -> None:
     assert {row["owner_id"] for row in rows} == {"owner-1"}
     assert all(len(row["reasons"]) == 5 for row in rows)
     with lived.engine.warehouse.open(read_only=True) as connection:
-        assert connection.execute(
-            "select count(*) from scores.lead_scores where as_of_date = ?", [AS_OF]
-        ).fetchone() == (399,)
+        found = connection.execute("select count(*) from scores.lead_scores where as_of_date = ?", [AS_OF]).fetchone()
+    assert found == (399,)
 
 
 def test_a_rerun_gives_the_same_bytes_no_new_run_and_no_new_version(lived: Installation) -> None:
