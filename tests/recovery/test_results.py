@@ -52,7 +52,7 @@ def test_nothing_yet() -> None:
 @pytest.mark.parametrize(("days", "is_mature"), [(31, False), (32, True)])
 def test_a_label_is_mature_after_horizon_and_lag(days: int, is_mature: bool) -> None:
     frame = assigned(200)
-    found = results(frame, labelled(frame, np.arange(80) % 5 == 0), days=days)
+    found = results(frame, labelled(frame, np.arange(200) % 5 == 0), days=days)
     assert (found.facts["measured"] == 200) is is_mature
     assert found.facts["is_too_early"] is not is_mature
     if not is_mature:
