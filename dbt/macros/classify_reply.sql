@@ -68,6 +68,7 @@
 {% macro is_machine_agent(column) -%}
     regexp_matches(
         lower(coalesce({{ column }}, '')),
-        'imageproxy|mailproxy|proofpoint|barracuda|mimecast|urldefense|url-defense|safelinks|scanner|bot\b|crawler|^mozilla/5\.0$'
+        'imageproxy|mailproxy|proofpoint|barracuda|mimecast|urldefense|url-defense|safelinks|scanner|bot\b|crawler'
+        || '|^mozilla/5\.0$'
     )
 {%- endmacro %}

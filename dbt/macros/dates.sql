@@ -25,8 +25,9 @@
 
 {# Days without inbound activity that make a person of a market dormant. #}
 {% macro dormant_after(market) -%}
+    {% set presets = var("market_dormant_after_days") -%}
     case {{ market }}
-        {%- for name, days in var("market_dormant_after_days").items() %} when '{{ name }}' then {{ days }}{% endfor %}
+        {%- for name in presets %} when '{{ name }}' then {{ presets[name] | int }}{% endfor %}
         when '' then {{ var("dormant_after_days") }}
         else {{ var("dormant_after_days") }}
     end
@@ -53,20 +54,20 @@
     end
 {%- endmacro %}
 
-{# UUIDv5 of a text in the project's namespace, in SQL; equals recovery.identity.person_id_of. #}
+{# SHA-1 of the project's namespace and a text, as hex. #}
+{% macro namespaced_sha1(column) -%}
+    sha1('\x8F\x1D\x6C\x52\x3A\x0B\x5E\x4F\x9C\x77\x21\xD4\xE6\x08\xB9\x3A'::blob || encode({{ column }}))
+{%- endmacro %}
+
+{# UUIDv5 of a text in the project's namespace; equals recovery.identity.person_id_of. #}
 {% macro uuid5(column) -%}
     regexp_replace(
-        left(sha1('\x8F\x1D\x6C\x52\x3A\x0B\x5E\x4F\x9C\x77\x21\xD4\xE6\x08\xB9\x3A'::blob || encode({{ column }})), 12)
+        left({{ namespaced_sha1(column) }}, 12)
         || '5'
-        || substr(sha1('\x8F\x1D\x6C\x52\x3A\x0B\x5E\x4F\x9C\x77\x21\xD4\xE6\x08\xB9\x3A'::blob || encode({{ column }})), 14, 3)
-        || substr(
-            '89ab89ab89ab89ab',
-            ('0x' || substr(
-                sha1('\x8F\x1D\x6C\x52\x3A\x0B\x5E\x4F\x9C\x77\x21\xD4\xE6\x08\xB9\x3A'::blob || encode({{ column }})), 17, 1
-            ))::int + 1,
-            1
-        )
-        || substr(sha1('\x8F\x1D\x6C\x52\x3A\x0B\x5E\x4F\x9C\x77\x21\xD4\xE6\x08\xB9\x3A'::blob || encode({{ column }})), 18, 15),
-        '^(.{8})(.{4})(.{4})(.{4})(.{12})$', '\1-\2-\3-\4-\5'
+        || substr({{ namespaced_sha1(column) }}, 14, 3)
+        || substr('89ab89ab89ab89ab', ('0x' || substr({{ namespaced_sha1(column) }}, 17, 1))::int + 1, 1)
+        || substr({{ namespaced_sha1(column) }}, 18, 15),
+        '^(.{8})(.{4})(.{4})(.{4})(.{12})$',
+        '\1-\2-\3-\4-\5'
     )
 {%- endmacro %}

@@ -4,5 +4,6 @@
 
 select *
 from {{ ref('int_activities__counts') }}
-where rows_in <> united + dropped_duplicate + dropped_unknown_kind + dropped_copy + dropped_unknown_record
+where
+    rows_in <> united + dropped_duplicate + dropped_unknown_kind + dropped_copy + dropped_unknown_record
     or dropped_unknown_record < 0

@@ -3,11 +3,13 @@
 {{ config(meta={'dagster': {'ref': {'name': 'lead_snapshots'}}}) }}
 
 with people as (
-    select person_id from {{ ref('dim_people') }} where is_dormant
+    select person_id from {{ ref('dim_people') }}
+    where is_dormant
 ),
 
 snapshots as (
-    select person_id from {{ ref('lead_snapshots') }} where as_of_date = date '{{ var("as_of_date") }}'
+    select person_id from {{ ref('lead_snapshots') }}
+    where as_of_date = date '{{ var("as_of_date") }}'
 )
 
 select coalesce(p.person_id, s.person_id) as person_id

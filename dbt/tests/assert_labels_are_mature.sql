@@ -6,6 +6,7 @@ select
     as_of_date,
     person_id
 from {{ ref('lead_labels') }}
-where label_observed_until > {{ as_of_at() }}
+where
+    label_observed_until > {{ as_of_at() }}
     or (censor_reason is not null and is_reactivated is not null)
     or (censor_reason is null and is_reactivated is null)

@@ -15,6 +15,7 @@ select
     s.person_id
 from snapshots as s
 inner join people as p on s.as_of_date = p.as_of_date and s.person_id = p.person_id
-where s.days_since_last_inbound < 0
+where
+    s.days_since_last_inbound < 0
     or p.last_inbound_at >= p.as_of_at
     or p.first_observed_at >= p.as_of_at

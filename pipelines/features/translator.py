@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import dagster as dg
-from dagster_dbt import DagsterDbtTranslator
+from dagster_dbt import DagsterDbtTranslator, DbtProject
 
 GROUP = "features"
 
@@ -39,6 +39,21 @@ class FeatureTranslator(DagsterDbtTranslator):
             f"{words} Written to the warehouse by dbt; a rerun of the partition writes the same rows; "
             "without input the table is empty."
         ).strip()
+
+    def get_asset_check_spec(
+        self, asset_spec: dg.AssetSpec, manifest: Mapping[str, Any], unique_id: str, project: DbtProject | None
+    ) -> dg.AssetCheckSpec | None:
+        """The test, described by its own words or else by its name."""
+        spec = super().get_asset_check_spec(asset_spec, manifest, unique_id, project)
+        if spec is None:
+            return None
+        words = str(manifest["nodes"][unique_id].get("description") or "") or _sentence(spec.name)
+        return spec._replace(description=words)
+
+
+def _sentence(name: str) -> str:
+    words = name.removeprefix("assert_").replace("__", " ").replace("_", " ")
+    return f"{words[0].upper()}{words[1:]}."
 
 
 TRANSLATOR = FeatureTranslator()

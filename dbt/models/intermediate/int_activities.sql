@@ -4,8 +4,8 @@ with activity_rows as (
         'stg_salesforce__email_messages', 'stg_gohighlevel__messages', 'stg_gohighlevel__appointments',
         'stg_mapped__activities', 'stg_mapped__outcomes'
     ] %}
-    select * from {{ ref(name) }}
-    {% if not loop.last %}union all{% endif %}
+        select * from {{ ref(name) }}
+        {% if not loop.last %}union all{% endif %}
     {% endfor %}
 ),
 
@@ -32,7 +32,8 @@ addresses as (
 ),
 
 sources_with_messages as (
-    select distinct source from landings where object = 'email_messages'
+    select distinct source from landings
+    where object = 'email_messages'
 ),
 
 deals as (
@@ -75,17 +76,18 @@ distinct_rows as (
         f.closed_from
     from placed as p
     inner join firsts as f
-        on p.source = f.source and p.object = f.object and p.source_record_id = f.source_record_id
-        and (p.exported_at, p.landing_id, p.row_number) = f.first_row
-    where p.kind is not null
+        on
+            p.source = f.source and p.object = f.object and p.source_record_id = f.source_record_id
+            and (p.exported_at, p.landing_id, p.row_number) = f.first_row
+    where
+        p.kind is not null
         and not (
             p.object = 'tasks' and p.kind = 'email' and p.source in (select m.source from sources_with_messages as m)
         )
 ),
 
 keyed as (
-    select
-        p.* replace (r.record_key as record_key)
+    select p.* replace (r.record_key as record_key)
     from distinct_rows as p
     left join addresses as m on p.source = m.source and p.recipient = m.email
     left join aliases as n on p.record_key = n.alias_key

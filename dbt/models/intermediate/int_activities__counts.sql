@@ -4,17 +4,17 @@ with activity_rows as (
         'stg_salesforce__email_messages', 'stg_gohighlevel__messages', 'stg_gohighlevel__appointments',
         'stg_mapped__activities', 'stg_mapped__outcomes'
     ] %}
-    select
-        source,
-        object,
-        source_record_id,
-        landing_id,
-        kind,
-        reply_class,
-        record_key,
-        recipient
-    from {{ ref(name) }}
-    {% if not loop.last %}union all{% endif %}
+        select
+            source,
+            object,
+            source_record_id,
+            landing_id,
+            kind,
+            reply_class,
+            record_key,
+            recipient
+        from {{ ref(name) }}
+        {% if not loop.last %}union all{% endif %}
     {% endfor %}
 ),
 
@@ -27,7 +27,8 @@ activities as (
 ),
 
 sources_with_messages as (
-    select distinct source from landings where object = 'email_messages'
+    select distinct source from landings
+    where object = 'email_messages'
 ),
 
 placed as (

@@ -39,7 +39,7 @@ keyed as (
         record_key,
         'email' as why,
         email as key_value,
-        split_part(email, '@', 1) in ({{ role_names }}) as needs_name,
+        list_contains([{{ role_names }}], split_part(email, '@', 1)) as needs_name,
         min(stable_from) as since,
         arg_min(lower(concat_ws(' ', first_name, last_name)), stable_from) as full_name
     from versions

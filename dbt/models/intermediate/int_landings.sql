@@ -25,6 +25,7 @@ select
     ) as covered_before
 from landings as l
 left join people_objects as p on l.object = p.object
-where not coalesce(l.is_superseded, false)
+where
+    not coalesce(l.is_superseded, false)
     and l.exported_at < {{ as_of_at() }}
 order by l.source, l.object, l.exported_at, l.landing_id

@@ -59,8 +59,9 @@ described as (
     from members as m
     inner join records as r on m.record_key = r.record_key
     inner join versions as v
-        on m.record_key = v.record_key and v.stable_from < m.as_of_at
-        and m.as_of_at <= coalesce(v.valid_to, timestamp '9999-12-31')
+        on
+            m.record_key = v.record_key and m.as_of_at > v.stable_from
+            and m.as_of_at <= coalesce(v.valid_to, timestamp '9999-12-31')
     left join companies as c on v.company_key = c.company_key
     group by m.as_of_date, m.as_of_at, m.person_id
 ),
@@ -79,7 +80,7 @@ known as (
         a.closed_from
     from members as m
     inner join activities as a
-        on m.record_key = a.record_key and a.observed_at < m.as_of_at and a.occurred_at < m.as_of_at
+        on m.record_key = a.record_key and m.as_of_at > a.observed_at and m.as_of_at > a.occurred_at
     where a.is_inbound or a.due_at is not null or a.direction = 'outbound' or a.kind in ('won', 'purchase')
 ),
 
@@ -128,9 +129,10 @@ open_deals as (
         arg_max(d.currency, d.created_at) as currency
     from members as m
     inner join deals as d
-        on m.record_key = d.record_key and d.created_observed_at < m.as_of_at and d.created_at < m.as_of_at
-        and not coalesce(d.closed_observed_at < m.as_of_at and d.closed_at < m.as_of_at, false)
-        and not coalesce(d.deleted_at < m.as_of_at, false)
+        on
+            m.record_key = d.record_key and m.as_of_at > d.created_observed_at and m.as_of_at > d.created_at
+            and not coalesce(m.as_of_at > d.closed_observed_at and m.as_of_at > d.closed_at, false)
+            and not coalesce(m.as_of_at > d.deleted_at, false)
     group by m.as_of_date, m.person_id
 ),
 

@@ -1,8 +1,4 @@
-with people_rows as (
-    select * from {{ ref('int_people_rows__united') }}
-),
-
-landings as (
+with landings as (
     select * from {{ ref('int_landings') }}
 ),
 
@@ -23,8 +19,8 @@ suppressions as (
         'stg_hubspot__suppressions', 'stg_salesforce__suppressions', 'stg_gohighlevel__suppressions',
         'stg_mapped__suppressions'
     ] %}
-    select * from {{ ref(name) }}
-    {% if not loop.last %}union all{% endif %}
+        select * from {{ ref(name) }}
+        {% if not loop.last %}union all{% endif %}
     {% endfor %}
 ),
 
@@ -170,9 +166,10 @@ facts as (
         p.optout_offered_at_collection
     from mapped_permissions as p
     inner join landings as l on p.landing_id = l.landing_id
-    qualify row_number() over (
-        partition by p.record_key, p.channel, p.basis, p.since order by p.exported_at, p.row_number
-    ) = 1
+    qualify
+        row_number() over (
+            partition by p.record_key, p.channel, p.basis, p.since order by p.exported_at, p.row_number
+        ) = 1
     union all
     select
         record_key,
@@ -192,7 +189,8 @@ facts as (
         null,
         null
     from activities
-    where kind in ('complaint', 'opt_out')
+    where
+        kind in ('complaint', 'opt_out')
         or reply_class = 'hard_bounce'
         or reply_class in ('complaint', 'opt_out', 'refusal')
     group by all
@@ -210,7 +208,8 @@ facts as (
         null,
         null
     from activities
-    where kind in ('won', 'purchase')
+    where
+        kind in ('won', 'purchase')
         or (is_inbound and outcome_level = 2 and kind in ('form', 'call', 'email', 'chat', 'sms', 'meeting'))
     group by record_key, source, kind in ('won', 'purchase')
     union all

@@ -11,7 +11,8 @@ company_domains as (
 ),
 
 free_domains as (
-    select distinct email_domain from people_rows where is_free_mail and email_domain is not null
+    select distinct email_domain from people_rows
+    where is_free_mail and email_domain is not null
 ),
 
 -- One row per record and landing; a duplicate inside a landing keeps its first row.
@@ -42,14 +43,14 @@ kept as (
             'time_zone', 'time_zone_source', 'time_zone_confidence', 'email_domain', 'owner_id', 'team_id',
             'legal_basis', 'bounced_at', 'merged_record_ids', 'merged_into_id', 'converted_contact_id', 'converted_at'
         ] %}
-        last_value({{ column }} ignore nulls) over so_far as {{ column }},
+            last_value({{ column }} ignore nulls) over so_far as {{ column }},
         {% endfor %}
         {% for column in [
             'has_country_conflict', 'is_free_mail', 'is_deleted', 'is_in_sequence', 'status_text',
             'is_opted_out_email', 'is_do_not_call', 'is_dnd', 'dnd_settings'
         ] %}
         {{ column }}{{ "," if not loop.last }}
-        {% endfor %}
+    {% endfor %}
     from seen
     window
         record_rows as (

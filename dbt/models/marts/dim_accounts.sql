@@ -1,9 +1,11 @@
 with people as (
-    select * from {{ ref('dim_people') }} where account_id is not null
+    select * from {{ ref('dim_people') }}
+    where account_id is not null
 ),
 
 versions as (
-    select * from {{ ref('int_record_versions') }} where valid_to is null and account_id is not null
+    select * from {{ ref('int_record_versions') }}
+    where valid_to is null and account_id is not null
 ),
 
 companies as (

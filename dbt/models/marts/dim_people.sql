@@ -1,9 +1,11 @@
 with people as (
-    select * from {{ ref('int_people__dates') }} where as_of_date = date '{{ var("as_of_date") }}'
+    select * from {{ ref('int_people__dates') }}
+    where as_of_date = date '{{ var("as_of_date") }}'
 ),
 
 members as (
-    select * from {{ ref('int_people__members') }} where as_of_date = date '{{ var("as_of_date") }}'
+    select * from {{ ref('int_people__members') }}
+    where as_of_date = date '{{ var("as_of_date") }}'
 ),
 
 records as (
@@ -11,7 +13,8 @@ records as (
 ),
 
 versions as (
-    select * from {{ ref('int_record_versions') }} where valid_to is null
+    select * from {{ ref('int_record_versions') }}
+    where valid_to is null
 ),
 
 companies as (

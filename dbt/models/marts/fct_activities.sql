@@ -3,11 +3,13 @@ with activities as (
 ),
 
 links as (
-    select * from {{ ref('int_person_links') }} where valid_to is null
+    select * from {{ ref('int_person_links') }}
+    where valid_to is null
 ),
 
 versions as (
-    select * from {{ ref('int_record_versions') }} where valid_to is null
+    select * from {{ ref('int_record_versions') }}
+    where valid_to is null
 ),
 
 owned as (

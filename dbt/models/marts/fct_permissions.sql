@@ -3,7 +3,8 @@ with facts as (
 ),
 
 links as (
-    select * from {{ ref('int_person_links') }} where valid_to is null
+    select * from {{ ref('int_person_links') }}
+    where valid_to is null
 )
 
 select

@@ -51,8 +51,9 @@ holdings as (
         r.deleted_at
     from snapshots as s
     inner join links as k
-        on s.person_id = k.person_id and k.valid_from < s.label_observed_until
-        and s.label_observed_until <= coalesce(k.valid_to, timestamp '9999-12-31')
+        on
+            s.person_id = k.person_id and s.label_observed_until > k.valid_from
+            and s.label_observed_until <= coalesce(k.valid_to, timestamp '9999-12-31')
     inner join records as r on k.record_key = r.record_key
 ),
 
@@ -81,8 +82,9 @@ inside as (
         a.occurred_at
     from holdings as h
     inner join activities as a
-        on h.record_key = a.record_key and a.occurred_at >= h.as_of_at and a.occurred_at < h.horizon_end
-        and a.observed_at < h.label_observed_until
+        on
+            h.record_key = a.record_key and h.as_of_at <= a.occurred_at and h.horizon_end > a.occurred_at
+            and h.label_observed_until > a.observed_at
     where a.outcome_level > 0 or a.direction = 'outbound'
 ),
 
@@ -93,12 +95,12 @@ events as (
         max(outcome_level) as level,
         min(occurred_at) filter (where outcome_level >= {{ var('outcome_level') }}) as first_event_at,
         arg_min(kind, (occurred_at, source, object, source_record_id))
-            filter (where outcome_level >= {{ var('outcome_level') }}) as first_event_kind,
+        filter (where outcome_level >= {{ var('outcome_level') }}) as first_event_kind,
         {% for actor, label in [('engine', 'engine'), ('rep', 'rep'), ('other_automation', 'automation')] %}
-        {% for channel in ['email', 'sms', 'call'] %}
-        count(*) filter (where direction = 'outbound' and actor = '{{ actor }}' and kind = '{{ channel }}')
-            as touches_{{ label }}_{{ channel }},
-        {% endfor %}
+            {% for channel in ['email', 'sms', 'call'] %}
+                count(*) filter (where direction = 'outbound' and actor = '{{ actor }}' and kind = '{{ channel }}')
+                    as touches_{{ label }}_{{ channel }},
+            {% endfor %}
         {% endfor %}
         count(*) filter (where direction = 'outbound' and actor = 'rep' and kind = 'meeting') as touches_rep_meeting
     from inside
@@ -124,8 +126,9 @@ refusals as (
         min(f.since) filter (where f.basis <> 'hard_bounce') as opted_out_at
     from holdings as h
     inner join permission_facts as f
-        on h.record_key = f.record_key and f.stance = 'refused'
-        and f.since >= h.as_of_at and f.since < h.horizon_end and f.observed_at < h.label_observed_until
+        on
+            h.record_key = f.record_key and f.stance = 'refused'
+            and h.as_of_at <= f.since and h.horizon_end > f.since and h.label_observed_until > f.observed_at
     group by h.as_of_date, h.person_id
 ),
 
@@ -150,8 +153,9 @@ assigned as (
         p.assigned_at
     from past_assignments as p
     inner join records as r
-        on coalesce(p.record_source, r.source) = r.source and coalesce(p.crm, r.crm) = r.crm
-        and p.record_object = r.record_object and p.record_id = r.record_id
+        on
+            coalesce(p.record_source, r.source) = r.source and coalesce(p.crm, r.crm) = r.crm
+            and p.record_object = r.record_object and p.record_id = r.record_id
     inner join links as k on r.record_key = k.record_key and k.valid_to is null
     union all
     select
@@ -179,7 +183,7 @@ first_assigned as (
         ) as chosen
     from snapshots as s
     inner join assigned as a
-        on s.person_id = a.person_id and a.assigned_at >= s.as_of_at and a.assigned_at < s.horizon_end
+        on s.person_id = a.person_id and s.as_of_at <= a.assigned_at and s.horizon_end > a.assigned_at
     group by s.as_of_date, s.person_id
 ),
 
@@ -190,9 +194,9 @@ judged as (
         e.first_event_at,
         e.first_event_kind,
         {% for actor in ['engine', 'rep', 'automation'] %}
-        {% for channel in ['email', 'sms', 'call'] %}
-        coalesce(e.touches_{{ actor }}_{{ channel }}, 0) as touches_{{ actor }}_{{ channel }},
-        {% endfor %}
+            {% for channel in ['email', 'sms', 'call'] %}
+                coalesce(e.touches_{{ actor }}_{{ channel }}, 0) as touches_{{ actor }}_{{ channel }},
+            {% endfor %}
         {% endfor %}
         coalesce(e.touches_rep_meeting, 0) as touches_rep_meeting,
         f.chosen.assignment_id,
@@ -236,9 +240,9 @@ select
     case when not is_censored then first_event_at end as first_event_at,
     case when not is_censored then first_event_kind end as first_event_kind,
     {% for actor in ['engine', 'rep', 'automation'] %}
-    {% for channel in ['email', 'sms', 'call'] %}
-    touches_{{ actor }}_{{ channel }},
-    {% endfor %}
+        {% for channel in ['email', 'sms', 'call'] %}
+            touches_{{ actor }}_{{ channel }},
+        {% endfor %}
     {% endfor %}
     touches_rep_meeting,
     arm,

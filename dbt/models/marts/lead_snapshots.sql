@@ -37,7 +37,7 @@ own as (
     from spine as s
     inner join members as m on s.as_of_date = m.as_of_date and s.person_id = m.person_id
     inner join activities as a
-        on m.record_key = a.record_key and a.observed_at < s.as_of_at and a.occurred_at < s.as_of_at
+        on m.record_key = a.record_key and s.as_of_at > a.observed_at and s.as_of_at > a.occurred_at
     group by s.as_of_date, s.person_id
 ),
 
@@ -57,10 +57,14 @@ account_counts as (
         {{ account_aggregates() }}
     from accounts as s
     inner join versions as v
-        on s.account_id = v.account_id and v.stable_from < s.as_of_at and s.as_of_at <= coalesce(v.valid_to, timestamp '9999-12-31')
+        on
+            s.account_id = v.account_id
+            and s.as_of_at > v.stable_from
+            and s.as_of_at <= coalesce(v.valid_to, timestamp '9999-12-31')
     inner join activities as a
-        on v.record_key = a.record_key and a.observed_at < s.as_of_at and a.occurred_at < s.as_of_at
-        and a.is_inbound and a.occurred_at >= s.as_of_at - interval 90 day
+        on
+            v.record_key = a.record_key and s.as_of_at > a.observed_at and s.as_of_at > a.occurred_at
+            and a.is_inbound and a.occurred_at >= s.as_of_at - interval 90 day
     group by s.as_of_date, s.account_id
 ),
 
@@ -72,11 +76,13 @@ own_part as (
     from spine as s
     inner join members as m on s.as_of_date = m.as_of_date and s.person_id = m.person_id
     inner join versions as v
-        on m.record_key = v.record_key and s.account_id = v.account_id
-        and v.stable_from < s.as_of_at and s.as_of_at <= coalesce(v.valid_to, timestamp '9999-12-31')
+        on
+            m.record_key = v.record_key and s.account_id = v.account_id
+            and s.as_of_at > v.stable_from and s.as_of_at <= coalesce(v.valid_to, timestamp '9999-12-31')
     inner join activities as a
-        on v.record_key = a.record_key and a.observed_at < s.as_of_at and a.occurred_at < s.as_of_at
-        and a.is_inbound and a.occurred_at >= s.as_of_at - interval 90 day
+        on
+            v.record_key = a.record_key and s.as_of_at > a.observed_at and s.as_of_at > a.occurred_at
+            and a.is_inbound and a.occurred_at >= s.as_of_at - interval 90 day
     group by s.as_of_date, s.person_id
 )
 

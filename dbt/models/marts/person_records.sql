@@ -3,15 +3,18 @@ with people as (
 ),
 
 members as (
-    select * from {{ ref('int_people__members') }} where as_of_date = date '{{ var("as_of_date") }}'
+    select * from {{ ref('int_people__members') }}
+    where as_of_date = date '{{ var("as_of_date") }}'
 ),
 
 records as (
-    select * from {{ ref('int_records') }} where deleted_at is null
+    select * from {{ ref('int_records') }}
+    where deleted_at is null
 ),
 
 versions as (
-    select * from {{ ref('int_record_versions') }} where valid_to is null
+    select * from {{ ref('int_record_versions') }}
+    where valid_to is null
 )
 
 select

@@ -7,7 +7,8 @@ landings as (
 ),
 
 activities as (
-    select * from {{ ref('int_activities') }} where observed_at < {{ as_of_at() }}
+    select * from {{ ref('int_activities') }}
+    where observed_at < {{ as_of_at() }}
 ),
 
 acts as (
@@ -30,7 +31,9 @@ select
     s.source,
     a.last_activity_observed_at,
     e.last_exported_at,
-    date_diff('day', coalesce(a.last_activity_observed_at, e.last_exported_at)::date, date '{{ var("as_of_date") }}')::int
+    date_diff(
+        'day', coalesce(a.last_activity_observed_at, e.last_exported_at)::date, date '{{ var("as_of_date") }}'
+    )::int
         as silent_days
 from sources as s
 left join acts as a on s.source = a.source

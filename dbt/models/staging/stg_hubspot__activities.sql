@@ -10,7 +10,9 @@ judged as (
         upper(coalesce(source, '')) as origin,
         case
             when upper(activity_type) in ('EMAIL', 'INCOMING_EMAIL', 'SMS') and (
-                upper(activity_type) = 'INCOMING_EMAIL' or upper(direction) like 'INCOMING%' or upper(direction) = 'INBOUND'
+                upper(activity_type) = 'INCOMING_EMAIL'
+                or upper(direction) like 'INCOMING%'
+                or upper(direction) = 'INBOUND'
             ) then {{ classify_reply('subject', 'body', 'headers') }}
         end as reply
     from records
@@ -37,18 +39,25 @@ select
         when type_name = 'PAGE_VIEW' then 'page_view'
     end as kind,
     case
-        when reply is not null or (type_name = 'CALL' and way = 'INBOUND') or (type_name = 'MEETING' and origin = 'MEETINGS')
+        when
+            reply is not null
+            or (type_name = 'CALL' and way = 'INBOUND')
+            or (type_name = 'MEETING' and origin = 'MEETINGS')
             or type_name in ('FORM_SUBMISSION', 'PAGE_VIEW') then 'inbound'
         when type_name in ('NOTE', 'TASK') then 'internal'
         else 'outbound'
     end as direction,
     case
-        when reply is not null or (type_name = 'CALL' and way = 'INBOUND') or (type_name = 'MEETING' and origin = 'MEETINGS')
+        when
+            reply is not null
+            or (type_name = 'CALL' and way = 'INBOUND')
+            or (type_name = 'MEETING' and origin = 'MEETINGS')
             or type_name in ('FORM_SUBMISSION', 'PAGE_VIEW') then 'person'
         when origin in ('AUTOMATION_PLATFORM', 'AUTOMATION', 'SEQUENCES', 'WORKFLOWS') then 'other_automation'
         else 'rep'
     end as actor,
-    case when type_name in ('MEETING', 'TASK') then coalesce(created_at, occurred_at) else occurred_at end as occurred_at,
+    case when type_name in ('MEETING', 'TASK') then coalesce(created_at, occurred_at) else occurred_at end
+        as occurred_at,
     created_at,
     case when type_name in ('MEETING', 'TASK') then occurred_at end as due_at,
     coalesce(upper(outcome) in ('COMPLETED', 'CANCELED', 'CANCELLED', 'NO_SHOW'), false) as is_closed,

@@ -6,7 +6,10 @@ judged as (
     select
         *,
         case
-            when lower(direction) = 'inbound' and lower(kind) in ('email', 'sms', 'chat') and coalesce(subject, body) is not null
+            when
+                lower(direction) = 'inbound'
+                and lower(kind) in ('email', 'sms', 'chat')
+                and coalesce(subject, body) is not null
                 then {{ classify_reply('subject', 'body', 'null') }}
         end as reply
     from records

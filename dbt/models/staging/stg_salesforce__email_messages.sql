@@ -18,7 +18,9 @@ messages as (
         _landing_id as landing_id,
         _row_number as row_number,
         _exported_at as exported_at,
-        _source || case when related_to_id like '003%' then ':contacts:' else ':leads:' end || related_to_id as record_key,
+        _source
+        || case when related_to_id like '003%' then ':contacts:' else ':leads:' end
+        || related_to_id as record_key,
         null::varchar as recipient,
         'email' as kind,
         case when is_incoming then 'inbound' else 'outbound' end as direction,
@@ -51,7 +53,9 @@ bounces as (
         _landing_id as landing_id,
         _row_number as row_number,
         _exported_at as exported_at,
-        _source || case when related_to_id like '003%' then ':contacts:' else ':leads:' end || related_to_id as record_key,
+        _source
+        || case when related_to_id like '003%' then ':contacts:' else ':leads:' end
+        || related_to_id as record_key,
         null::varchar as recipient,
         'bounce' as kind,
         'inbound' as direction,
