@@ -105,7 +105,7 @@ def _acts(
     born = np.floor(people.created) == week
     energy = np.where(week > people.created, energy, np.inf)
     react = law.draw_acts(hazard, before, contacts, energy)
-    first = born & law.inquiry(world, people)
+    first = born & law.inquiry(world, people) if born.any() else born
     react = np.where(first, (people.created - week).astype(np.float32), react)
     caused = ~np.isnan(react) & ~first & (energy >= hazard) & (react > 0)
     for place, change in zip(contacts.place, contacts.change, strict=True):

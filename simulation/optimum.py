@@ -211,7 +211,7 @@ def measure_optima(
         return Optima(**json.loads(cache.read_text()))
     chunks = -(-fresh_people // CHUNK)
     fitted = fresh_sample(world, first=0, chunks=chunks, progress=progress)
-    measured = fresh_sample(world, first=chunks, chunks=max(chunks // 5, 12), progress=progress)
+    measured = fresh_sample(world, first=chunks, chunks=max(chunks // 5, 9), progress=progress)
     best = fit_observable(fitted)
     plain = fit_obvious(fitted)
     y = measured.reacted
