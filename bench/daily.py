@@ -272,7 +272,8 @@ def run_suite(people: int, *, folder: Path = BENCH_DIR) -> list[Row]:
     worlds, platform, bare = measure(bench)
     at = origin()
     rows = rows_of(at, people, worlds, platform, bare)
-    rows += door_rows(at, bench.call("bench.door", log="door"))
+    if people in TARGETS:
+        rows += door_rows(at, bench.call("bench.door", log="door"))
     write_suite(suite, rows, folder=folder)
     show(f"{suite}: {people:,} people", rows)
     return rows

@@ -15,7 +15,7 @@ from contracts.errors import BadInputError
 
 _PROC: Final = Path("/proc")
 _PAGE: Final = os.sysconf("SC_PAGE_SIZE")
-_SAMPLE_SECONDS: Final = 0.05
+_SAMPLE_SECONDS: Final = 0.1
 ROUNDS: Final = 3
 LONG_ROUND_SECONDS: Final = 60.0
 
@@ -28,7 +28,7 @@ class Measured:
 
     Attributes:
         seconds: wall time from start to end, interpreter start included.
-        peak_rss_bytes: most resident memory of the process and its descendants at one time, sampled every 50 ms;
+        peak_rss_bytes: most resident memory of the process and its descendants at one time, sampled every 100 ms;
             pages that they share count once per process, so it is never too small but for spikes between samples.
         output: what it wrote to stdout.
     """

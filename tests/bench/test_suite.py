@@ -36,19 +36,19 @@ def test_a_suite_runs_rounds_and_writes_its_rows(tmp_path: Path, monkeypatch: py
         called.append(module)
         told = {"bench.world": {"rows": 5}, "bench.bare": {"facts": {"scored": 9}}, "bench.door": DOOR}
         if module == "bench.world":
-            (tmp_path / "world-300").mkdir(exist_ok=True)
+            (tmp_path / "world-10000").mkdir(exist_ok=True)
         return Measured(1.0, 2**30, "noise\n" + json.dumps(told.get(module, DAY)))
 
     monkeypatch.setattr(daily, "run_measured", fake)
     monkeypatch.setattr(daily, "compile_project", lambda variables, scratch: [Statement("marts.a", "view", "select 1")])
-    rows = daily.run_suite(300, folder=tmp_path)
+    rows = daily.run_suite(10_000, folder=tmp_path)
     assert called.count("bench.platform_day") == 9
     assert called.count("bench.bare") == 3
     assert called.count("bench.world") == 2
     assert read_suite(tmp_path / "daily.json") == rows
     assert all(row.ok is not False for row in rows)
     called.clear()
-    daily.run_suite(300, folder=tmp_path)
+    daily.run_suite(10_000, folder=tmp_path)
     assert "bench.world" not in called
 
 
