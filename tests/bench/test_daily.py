@@ -23,9 +23,9 @@ def told(seconds: float, *, gib: float = 1.0, **facts: Any) -> Told:
 def test_a_clean_round_meets_its_targets() -> None:
     run = Platform(told(30), told(20), told(10))
     world = (told(5, rows=100), told(1, rows=10))
-    rows = {row.name: row for row in rows_of(AT, 10_000, world, [run], [told(25)])}
+    rows = {row.name: row for row in rows_of(AT, 10_000, world, [run], [told(25, facts={"scored": 10})])}
     assert all(row.ok is not False for row in rows.values())
-    assert rows["first day / bare"].ratio == 1.2
+    assert rows["first day / bare"].value == 1.2
     assert rows["next day, a day's new exports"].target == 45
     assert rows["peak memory"].value == 1.0
     assert rows["first day: ingest"].value == 1.0
@@ -44,12 +44,12 @@ def test_what_falls_short_is_said() -> None:
         "failed steps and checks",
         "dormant people lost between scores and plan",
         "published partitions that changed in a rerun",
-        "people scored by only one of platform and bare",
+        "dormant people found by only one of platform and bare",
     }
 
 
 def test_sizes_without_promises_have_no_targets() -> None:
-    rows = rows_of(AT, 500, None, [Platform(told(1), told(1), told(1))], [told(1)])
+    rows = rows_of(AT, 500, None, [Platform(told(1), told(1), told(1))], [told(1, facts={"scored": 10})])
     assert {row.target for row in rows} == {None, 0}
     assert Targets() == Targets(None, None)
 

@@ -34,7 +34,7 @@ def test_a_suite_runs_rounds_and_writes_its_rows(tmp_path: Path, monkeypatch: py
     def fake(command: Sequence[str], *, cwd: Path, env: Mapping[str, str] | None = None, log: Path) -> Measured:
         module = command[2]
         called.append(module)
-        told = {"bench.world": {"rows": 5}, "bench.bare": {"facts": {"scored": 9}}, "bench.door": DOOR}
+        told = {"bench.world": {"rows": 5}, "bench.bare": {"facts": {"scored": 10}}, "bench.door": DOOR}
         if module == "bench.world":
             (tmp_path / "world-10000").mkdir(exist_ok=True)
         return Measured(1.0, 2**30, "noise\n" + json.dumps(told.get(module, DAY)))
