@@ -10,7 +10,7 @@ from rich.prompt import Prompt
 
 from cli.console import out
 from cli.initialise import Declared, SenderForm, write_env, write_sources
-from cli.workspace import find_workspace
+from cli.workspace import base_var, find_workspace
 from contracts.errors import SettingError
 from pipelines.resources import PROJECT_ROOT
 
@@ -69,9 +69,9 @@ def _refuse_to_overwrite(folder: Path, *, force: bool) -> None:
 
 def prepare() -> None:
     """Parse the dbt project once, so that Dagster and every step find its manifest ready."""
-    from pipelines.features.dbt_project import prepare_manifest
+    from pipelines.features.project import prepare_manifest
 
-    prepare_manifest()
+    prepare_manifest(PROJECT_ROOT, base_var())
 
 
 def dev(

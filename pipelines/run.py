@@ -11,6 +11,7 @@ from datetime import date
 from pathlib import Path
 
 import dagster as dg
+from dagster_shared.error import SerializableErrorInfo
 from filelock import FileLock, Timeout
 
 from contracts.errors import BusyError
@@ -146,7 +147,7 @@ def _verdicts(events: Sequence[dg.DagsterEvent]) -> tuple[list[str], list[str]]:
         if event.is_step_failure:
             data = event.step_failure_data
             told = data.user_failure_data.description if data.user_failure_data else None
-            text = told or (data.error.message.strip() if data.error else "unknown error")
+            text = told or (_innermost(data.error) if data.error else "unknown error")
             failures.append(f"{event.step_key}: {text}")
         elif event.event_type == dg.DagsterEventType.ASSET_CHECK_EVALUATION:
             evaluation = event.asset_check_evaluation_data
@@ -156,6 +157,12 @@ def _verdicts(events: Sequence[dg.DagsterEvent]) -> tuple[list[str], list[str]]:
             target = failures if evaluation.severity == dg.AssetCheckSeverity.ERROR else warnings
             target.append(line)
     return failures, warnings
+
+
+def _innermost(error: SerializableErrorInfo) -> str:
+    while error.cause is not None:
+        error = error.cause
+    return error.message.strip()
 
 
 def _seconds_by_group(job: dg.JobDefinition, events: Sequence[dg.DagsterEvent]) -> dict[str, float]:

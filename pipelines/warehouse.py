@@ -48,7 +48,7 @@ class Warehouse:
     def _connect(self, *, read_only: bool) -> duckdb.DuckDBPyConnection:
         self.path.parent.mkdir(parents=True, exist_ok=True)
         spill = self.path.parent / "spill"
-        config = {
+        config: dict[str, str | bool | int | float | list[str]] = {
             "memory_limit": self.memory,
             "threads": str(self.threads),
             "temp_directory": str(spill),

@@ -8,7 +8,7 @@ import dagster as dg
 from contracts.published import PublishedManifest, publish, read_manifest
 from pipelines.campaigns.inputs import has_people, input_fingerprint, open_day_ledger, read_inputs
 from pipelines.failures import readable
-from pipelines.partitions import as_of_date, daily
+from pipelines.partitions import ONE_RUN_PER_DAY, as_of_date, daily
 from pipelines.resources import Engine
 from recovery.ledger import BatchRecord, Ledger
 
@@ -21,6 +21,7 @@ BATCH = dg.AssetKey(["campaigns", "campaign_batch"])
 @dg.asset(
     key=PLAN,
     partitions_def=daily,
+    backfill_policy=ONE_RUN_PER_DAY,
     group_name=_GROUP,
     owners=_OWNERS,
     kinds={"python", "parquet"},
@@ -171,6 +172,7 @@ def empty_facts() -> dict[str, Any]:
 @dg.asset(
     key=BATCH,
     partitions_def=daily,
+    backfill_policy=ONE_RUN_PER_DAY,
     group_name=_GROUP,
     owners=_OWNERS,
     kinds={"python", "file"},

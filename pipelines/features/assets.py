@@ -15,7 +15,7 @@ from pipelines.features.events import results_of
 from pipelines.features.project import read_manifest
 from pipelines.features.state import StepOutcome
 from pipelines.features.translator import GROUP, TRANSLATOR
-from pipelines.partitions import as_of_date, daily
+from pipelines.partitions import ONE_RUN_PER_DAY, as_of_date, daily
 from pipelines.resources import PROJECT_ROOT, Engine
 
 # Depends on code alone, so it is read from the project's own folder, whichever installation runs.
@@ -35,6 +35,7 @@ def stage_of(engine: Engine) -> FeatureStage:
     key=["raw", "ledger__assignments"],
     group_name=GROUP,
     partitions_def=daily,
+    backfill_policy=ONE_RUN_PER_DAY,
     owners=["team:data"],
     kinds={"duckdb", "python"},
     tags={"stage": GROUP, "layer": "raw"},
@@ -57,6 +58,7 @@ def ledger_assignments(context: dg.AssetExecutionContext, engine: Engine) -> dg.
     select=PEOPLE_SELECT,
     name="feature_people",
     partitions_def=daily,
+    backfill_policy=ONE_RUN_PER_DAY,
     dagster_dbt_translator=TRANSLATOR,
     pool=POOL,
 )
@@ -72,6 +74,7 @@ def people_assets(context: dg.AssetExecutionContext, engine: Engine) -> Iterator
     deps=[["intermediate", "int_records"], ["intermediate", "int_identity_edges"]],
     group_name=GROUP,
     partitions_def=daily,
+    backfill_policy=ONE_RUN_PER_DAY,
     owners=["team:data"],
     kinds={"duckdb", "python"},
     tags={"stage": GROUP, "layer": "intermediate"},
@@ -104,6 +107,7 @@ def person_links(context: dg.AssetExecutionContext, engine: Engine) -> dg.Materi
     exclude=PEOPLE_SELECT,
     name="feature_marts",
     partitions_def=daily,
+    backfill_policy=ONE_RUN_PER_DAY,
     dagster_dbt_translator=TRANSLATOR,
     pool=POOL,
 )

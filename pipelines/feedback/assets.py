@@ -10,7 +10,7 @@ import dagster as dg
 from contracts.published import PublishedManifest, arrow, publish, read_manifest
 from pipelines.campaigns.inputs import code_digest, content_digest, open_day_ledger
 from pipelines.failures import readable
-from pipelines.partitions import as_of_date, daily
+from pipelines.partitions import ONE_RUN_PER_DAY, as_of_date, daily
 from pipelines.resources import Engine
 
 RESULTS = dg.AssetKey(["feedback", "campaign_results"])
@@ -27,6 +27,7 @@ _LABELS_SQL: Final = """
 @dg.asset(
     key=RESULTS,
     partitions_def=daily,
+    backfill_policy=ONE_RUN_PER_DAY,
     group_name="feedback",
     owners=["team:data"],
     kinds={"python", "parquet"},

@@ -15,7 +15,7 @@ from pipelines.feedback.report.page import render_page
 from pipelines.feedback.report.reading import Places, read_day
 from pipelines.feedback.report.summary import build_summary, write_summary
 from pipelines.feedback.report.timing import stage_seconds
-from pipelines.partitions import as_of_date, daily
+from pipelines.partitions import ONE_RUN_PER_DAY, as_of_date, daily
 from pipelines.resources import PROJECT_ROOT, Engine
 
 REPORT_KEY: Final = dg.AssetKey(["feedback", "daily_report"])
@@ -55,6 +55,7 @@ def write_report(engine: Engine, as_of: date, *, seconds: dict[str, float]) -> t
 @dg.asset(
     key=REPORT_KEY,
     partitions_def=daily,
+    backfill_policy=ONE_RUN_PER_DAY,
     group_name="feedback",
     owners=["team:data"],
     kinds={"html", "json"},

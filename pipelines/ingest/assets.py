@@ -12,7 +12,7 @@ from pipelines.ingest.books import Books, refresh_books, table_counts
 from pipelines.ingest.evaluate import Finding, Limits
 from pipelines.ingest.findings import FINDINGS
 from pipelines.ingest.run import IngestReport, declared_sources, ingest, options_of
-from pipelines.partitions import as_of_date, daily
+from pipelines.partitions import ONE_RUN_PER_DAY, as_of_date, daily
 from pipelines.resources import Engine
 
 GROUP: Final = "ingest"
@@ -63,6 +63,7 @@ def _source_assets(crm: Crm) -> dg.AssetsDefinition:
         name=f"raw_{crm.value}",
         specs=_specs(table),
         partitions_def=daily,
+        backfill_policy=ONE_RUN_PER_DAY,
         pool=POOL,
     )
     @readable
@@ -149,6 +150,7 @@ def limits_of(engine: Engine) -> Limits:
         for name, (table, is_blocking, words) in FINDINGS.items()
     ],
     partitions_def=daily,
+    backfill_policy=ONE_RUN_PER_DAY,
     pool=POOL,
 )
 @readable

@@ -10,7 +10,7 @@ from contracts.published import read_published
 from models.evaluation.markdown import embedded
 from models.training.record import ModelState
 from pipelines.failures import readable
-from pipelines.partitions import as_of_date, daily
+from pipelines.partitions import ONE_RUN_PER_DAY, as_of_date, daily
 from pipelines.resources import Engine
 from pipelines.scoring.drift import DATASET as DRIFT_DATASET
 from pipelines.scoring.drift import drift_day
@@ -28,6 +28,7 @@ SCORES = dg.AssetKey(["scores", "lead_scores"])
 @dg.asset(
     key=DRIFT,
     partitions_def=daily,
+    backfill_policy=ONE_RUN_PER_DAY,
     group_name=_GROUP,
     owners=_OWNERS,
     kinds={"evidently", "parquet"},
@@ -67,6 +68,7 @@ def feature_drift(context: dg.AssetExecutionContext, engine: Engine) -> dg.Mater
 @dg.asset(
     key=SCORES,
     partitions_def=daily,
+    backfill_policy=ONE_RUN_PER_DAY,
     group_name=_GROUP,
     owners=_OWNERS,
     kinds={"scikitlearn", "parquet"},

@@ -11,7 +11,7 @@ from models.evaluation.markdown import embedded
 from models.features import FEATURES
 from models.training.record import CandidateRecord, ModelState
 from pipelines.failures import readable
-from pipelines.partitions import as_of_date, daily
+from pipelines.partitions import ONE_RUN_PER_DAY, as_of_date, daily
 from pipelines.resources import PROJECT_ROOT, Engine
 from pipelines.training.fit import PICTURES, DayOfTraining, make_candidate
 from pipelines.training.frames import PanelRequest, has_panel, panel_dates, panel_fingerprint
@@ -29,6 +29,7 @@ CHAMPION = dg.AssetKey(["training", "champion_model"])
 @dg.asset(
     key=TRAINING_SET,
     partitions_def=daily,
+    backfill_policy=ONE_RUN_PER_DAY,
     group_name=_GROUP,
     owners=_OWNERS,
     kinds={"duckdb"},
@@ -72,6 +73,7 @@ def training_set(context: dg.AssetExecutionContext, engine: Engine) -> dg.Materi
 @dg.asset(
     key=CANDIDATE,
     partitions_def=daily,
+    backfill_policy=ONE_RUN_PER_DAY,
     group_name=_GROUP,
     owners=_OWNERS,
     kinds={"scikitlearn", "mlflow"},
@@ -111,6 +113,7 @@ def candidate_model(context: dg.AssetExecutionContext, engine: Engine) -> dg.Mat
 @dg.asset(
     key=BACKTEST,
     partitions_def=daily,
+    backfill_policy=ONE_RUN_PER_DAY,
     group_name=_GROUP,
     owners=_OWNERS,
     kinds={"duckdb", "parquet"},
@@ -158,6 +161,7 @@ def matured_backtest(context: dg.AssetExecutionContext, engine: Engine) -> dg.Ma
 @dg.asset(
     key=CHAMPION,
     partitions_def=daily,
+    backfill_policy=ONE_RUN_PER_DAY,
     group_name=_GROUP,
     owners=_OWNERS,
     kinds={"mlflow", "parquet"},
