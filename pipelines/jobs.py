@@ -7,7 +7,6 @@ from typing import Final
 import dagster as dg
 
 from contracts.settings import Settings
-from pipelines.partitions import daily
 
 daily_recovery_job: Final = dg.define_asset_job(
     name="daily_recovery_job",
@@ -16,22 +15,27 @@ daily_recovery_job: Final = dg.define_asset_job(
         "The partition is the as-of date; a rerun gives the same bytes."
     ),
     selection=dg.AssetSelection.all(),
-    partitions_def=daily,
     executor_def=dg.in_process_executor,
     tags={"dagster/max_retries": "2"},
 )
 
 
-def _daily_schedule(run_at: str) -> dg.ScheduleDefinition | dg.UnresolvedPartitionedAssetScheduleDefinition:
+def _daily_schedule(run_at: str) -> dg.ScheduleDefinition:
     hour, minute = (int(part) for part in run_at.split(":"))
-    return dg.build_schedule_from_partitioned_job(
-        daily_recovery_job,
+
+    @dg.schedule(
         name="daily_recovery_schedule",
-        description=f"Runs the newest as-of date every day at {run_at} UTC (RECOVERY_RUN_AT).",
-        hour_of_day=hour,
-        minute_of_hour=minute,
+        job=daily_recovery_job,
+        cron_schedule=f"{minute} {hour} * * *",
+        execution_timezone="UTC",
         default_status=dg.DefaultScheduleStatus.STOPPED,
+        description=f"Runs the newest as-of date every day at {run_at} UTC (RECOVERY_RUN_AT).",
     )
+    def daily_recovery_schedule(context: dg.ScheduleEvaluationContext) -> dg.RunRequest:
+        day = context.scheduled_execution_time.date().isoformat()
+        return dg.RunRequest(run_key=day, partition_key=day)
+
+    return daily_recovery_schedule
 
 
 JOBS: Final = [daily_recovery_job]
