@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import re
 from collections.abc import Mapping
 from datetime import date, datetime
@@ -12,6 +13,7 @@ from zoneinfo import available_timezones
 
 import yaml
 from pydantic import (
+    AfterValidator,
     BaseModel,
     ConfigDict,
     Discriminator,
@@ -28,6 +30,19 @@ from contracts.words import Basis, ColumnType, Crm
 _VARIABLE: Final = re.compile(r"\$\{([A-Z_][A-Z0-9_]*)\}")
 
 TimeZoneName = Annotated[str, Field(description="IANA name such as UTC or Europe/Berlin")]
+
+
+def _known_encoding(value: str) -> str:
+    try:
+        name = codecs.lookup(value).name
+        b"".decode(name)
+    except LookupError as error:
+        raise ValueError(f"'{value}' is no text encoding; write for example utf-8, latin-1 or cp1252") from error
+    return "utf-8" if name == "utf-8-sig" else name
+
+
+# A codec name as Python normalises it; declared where the bytes alone do not tell code pages apart.
+EncodingName = Annotated[str, AfterValidator(_known_encoding)]
 
 
 class Mode(StrEnum):
@@ -103,21 +118,23 @@ class ColumnMapping(_Strict):
     """How one file becomes rows of one mapped object.
 
     `columns` maps a canonical column to a source column, a constant or a template; `date_format` is a DuckDB
-    strptime format, for all dates of the file or by canonical column.
+    strptime format, for all dates of the file or by canonical column; `encoding` wins over what is detected.
     """
 
     object: MappedObject
     file: str = Field(min_length=1)
     columns: dict[str, ColumnValue] = Field(min_length=1)
     date_format: str | dict[str, str] | None = None
+    encoding: EncodingName | None = None
     mode: Mode | None = None
 
 
 class Source(_Strict):
     """One system or list that delivers files.
 
-    `path` is a folder glob relative to `sources.yml`; `date_format` and `files` go by object (formats also
-    by `object.column`); `exported_at` is that of every file of the source, unless its folder says otherwise.
+    `path` is a folder glob relative to `sources.yml`; `date_format`, `encoding` and `files` go by object
+    (formats also by `object.column`); `exported_at` is that of every file of the source, unless its folder says
+    otherwise.
     """
 
     name: str = Field(pattern=r"^[a-z0-9_]+$")
@@ -126,6 +143,7 @@ class Source(_Strict):
     market: str | None = None
     time_zone: TimeZoneName | None = None
     date_format: dict[str, str] = {}
+    encoding: dict[str, EncodingName] = {}
     mode: Mode = Mode.FULL
     history: History | None = None
     column_types: dict[str, dict[str, ColumnType]] = {}
@@ -181,6 +199,7 @@ class ExportFile(_Strict):
     object: str
     mode: Mode | None = None
     date_format: str | dict[str, str] | None = None
+    encoding: EncodingName | None = None
     time_zone: TimeZoneName | None = None
     supersedes: str | None = None
 

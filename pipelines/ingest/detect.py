@@ -68,8 +68,12 @@ def open_bytes(path: Path, compression: str) -> BinaryIO:
     return path.open("rb")
 
 
-def find_shape(path: Path) -> FileShape:
+def find_shape(path: Path, *, encoding: str | None = None) -> FileShape:
     """Detect everything about a file by streaming it once.
+
+    Args:
+        path: CSV, compressed CSV or Parquet.
+        encoding: declared codec, which wins over detection; None detects it.
 
     Raises:
         BadInputError: missing, empty, truncated or not text; the text names file, line and remedy.
@@ -83,7 +87,10 @@ def find_shape(path: Path) -> FileShape:
         )
     compression = "gzip" if head[:2] == b"\x1f\x8b" else "zstd" if head[:4] == b"\x28\xb5\x2f\xfd" else "none"
     scan = _scan(path, compression)
-    encoding, has_bom = _encoding(path, compression, scan)
+    if encoding is None:
+        encoding, has_bom = _encoding(path, compression, scan)
+    else:
+        has_bom = scan.sample.startswith((codecs.BOM_UTF8, codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
     text = _decode(scan.sample, encoding, path)
     header_text, skip = (text.split("\n", 1)[1], 1) if text[:4].lower() == "sep=" and "\n" in text else (text, 0)
     delimiter = text[4] if skip and text[4:5] in _DELIMITERS else _delimiter(header_text)

@@ -32,6 +32,7 @@ class Delivery:
         time_zone: zone of naive timestamps, from the file's own declaration or the source.
         mapping: canonical column -> {"column"|"const"|"template": value}; None where the alias table decides.
         supersedes: file name in the same export that this one corrects.
+        encoding: declared codec of the text; None where it is to be detected.
     """
 
     source: str
@@ -44,6 +45,7 @@ class Delivery:
     time_zone: str | None = None
     mapping: Mapping[str, Mapping[str, Any]] | None = None
     supersedes: str | None = None
+    encoding: str | None = None
 
 
 @dataclass(frozen=True)
@@ -85,7 +87,30 @@ def find_deliveries(sources: SourcesFile, crms: Iterable[Crm]) -> Found:
     return found
 
 
+def undeclarable(source: Source) -> list[str]:
+    """Objects and columns that a source's declaration names and that do not exist, as `field: name`."""
+    known = alias_table(source.crm).objects
+    keyed = {"date_format": [key.partition(".")[0] for key in source.date_format]}
+    keyed |= {"encoding": list(source.encoding), "column_types": list(source.column_types), "files": list(source.files)}
+    wrong = [f"{field}: {name}" for field, names in keyed.items() for name in names if name not in known]
+    for name, columns in source.column_types.items():
+        if name in known:
+            wrong += [f"column_types: {name}.{column}" for column in columns if column not in known[name].columns]
+    return wrong
+
+
 def _find_in_source(root: Path, source: Source, found: Found) -> None:
+    if wrong := undeclarable(source):
+        known = ", ".join(alias_table(source.crm).objects)
+        found.problems.append(
+            FileProblem(
+                source.name,
+                "",
+                f"The declaration names what does not exist: {'; '.join(wrong)}.",
+                f"sources.yml, source '{source.name}'",
+                f"Objects of {source.crm.value} are {known}; pipelines/ingest/aliases lists their columns.",
+            )
+        )
     folders = _folders(root, source.path)
     count = 0
     for folder in folders:
@@ -184,8 +209,13 @@ def _aliased_files(source: Source, folder: Path, manifest: ExportManifest, found
                     declared_dates=_declared_dates(source, object_name, entry),
                     time_zone=(entry.time_zone if entry and entry.time_zone else source.time_zone),
                     supersedes=entry.supersedes if entry else None,
+                    encoding=_declared_encoding(source, object_name, entry),
                 )
             )
+
+
+def _declared_encoding(source: Source, object_name: str, entry: ExportFile | None) -> str | None:
+    return entry.encoding if entry and entry.encoding else source.encoding.get(object_name)
 
 
 def _declared_dates(source: Source, object_name: str, entry: ExportFile | None) -> dict[str, str]:
@@ -218,6 +248,7 @@ def _mapped_files(source: Source, folder: Path, manifest: ExportManifest, found:
                     time_zone=(entry.time_zone if entry and entry.time_zone else source.time_zone),
                     mapping=mapping_as_json(mapping),
                     supersedes=entry.supersedes if entry else None,
+                    encoding=mapping.encoding or _declared_encoding(source, mapping.object.value, entry),
                 )
             )
 

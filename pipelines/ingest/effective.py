@@ -65,6 +65,7 @@ class Effective:
             "spec": table.objects[self.manifest.object].model_dump(mode="json"),
             "phones": phonenumbers.__version__,
             "dates": self.record.declared_dates,
+            "encoding": self.manifest.encoding,
             "zone": self.record.time_zone,
             "mapping": self.record.mapping,
             "exported_at": self.record.exported_at.isoformat(),

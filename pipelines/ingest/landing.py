@@ -32,6 +32,7 @@ MANIFEST: Final = "manifest.json"
 DATA: Final = "data.parquet"
 REJECTS: Final = "rejects.parquet"
 _LOCK_SECONDS: Final = 60.0
+_OLD: Final = ".old"
 
 
 class DeliveryRecord(BaseModel):
@@ -79,6 +80,7 @@ def landing_lock(root: Path) -> Iterator[None]:
     root.mkdir(parents=True, exist_ok=True)
     try:
         with FileLock(root / ".lock", timeout=_LOCK_SECONDS):
+            _mend(root)
             yield
     except Timeout as error:
         raise BusyError(
@@ -102,20 +104,26 @@ def land(delivery: Delivery, *, root: Path, sha256: str, now: datetime, memory: 
     """
     folder = root / delivery.source / delivery.object / sha256
     record = _record(delivery, now)
+    earlier: tuple[DeliveryRecord, ...] = ()
     if (folder / MANIFEST).exists():
-        return _note_delivery(folder, record)
+        noted = _note_delivery(folder, record)
+        if not needs_reading(noted, delivery):
+            return noted
+        earlier = noted.deliveries
     folder.parent.mkdir(parents=True, exist_ok=True)
     temporary = folder.parent / f".{sha256}.tmp"
     try:
         shutil.rmtree(temporary, ignore_errors=True)
         temporary.mkdir()
-        shape = find_shape(delivery.path)
+        shape = find_shape(delivery.path, encoding=delivery.encoding)
         rows, rejects = read_into(delivery.path, shape, temporary, memory=memory, threads=threads)
         if sha256_file(delivery.path) != sha256:
             raise BadInputError(
                 "The file changed while it was read.", where=str(delivery.path), remedy="Wait for the export to end."
             )
         manifest = _manifest(delivery, shape, sha256=sha256, rows=rows, rejects=rejects, record=record)
+        if earlier:
+            manifest = manifest.model_copy(update={"deliveries": earlier})
         _finish(temporary, folder, manifest)
     except (OSError, duckdb.IOException, duckdb.OutOfMemoryException) as error:
         raise _disk_error(error, delivery.path) from error
@@ -163,8 +171,27 @@ def _finish(temporary: Path, folder: Path, manifest: LandingManifest) -> None:
     for stray in temporary.iterdir():
         if stray.name not in (DATA, REJECTS, MANIFEST):
             stray.unlink()
+    if folder.exists():
+        folder.rename(folder.parent / f".{folder.name}{_OLD}")
     temporary.replace(folder)
     fsync_path(folder.parent)
+    shutil.rmtree(folder.parent / f".{folder.name}{_OLD}", ignore_errors=True)
+
+
+def _mend(root: Path) -> None:
+    """Put back landings that a killed run had moved aside to replace them."""
+    for old in root.glob(f"*/*/.*{_OLD}"):
+        folder = old.parent / old.name[1 : -len(_OLD)]
+        if folder.exists():
+            shutil.rmtree(old, ignore_errors=True)
+        else:
+            old.rename(folder)
+
+
+def needs_reading(manifest: LandingManifest, delivery: Delivery) -> bool:
+    """Whether the file was landed in another encoding than the one that is declared now."""
+    landed = manifest.encoding.removesuffix("-sig")
+    return delivery.encoding is not None and landed not in ("parquet", delivery.encoding)
 
 
 def _note_delivery(folder: Path, record: DeliveryRecord) -> LandingManifest:

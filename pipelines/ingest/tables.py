@@ -129,7 +129,7 @@ BOOKS: Final[dict[str, dict[str, str]]] = {
         "source": "varchar",
         "object": "varchar",
         "column_name": "varchar",
-        "column_type": "varchar",
+        "type": "varchar",
     },
 }
 

@@ -282,3 +282,84 @@ def test_full_disk_leaves_nothing_half_written(site: Site, monkeypatch: pytest.M
 def test_shape_of_a_missing_file(tmp_path: Path) -> None:
     with pytest.raises(BadInputError, match="does not exist"):
         find_shape(tmp_path / "none.csv")
+
+
+WESTERN = [
+    "Crème 28 Inc",
+    "Sólida 33 LLC",
+    "Sören Schäfer",
+    "Jürgen Müller",
+    "Bjørn Peña",
+    "Zoë García",
+    "José Lefèvre",
+    "Chloé Renée",
+    "Rnée Børn",
+]
+
+
+@pytest.mark.parametrize("count", [1, 2, 3, 5, 9])
+@pytest.mark.parametrize("first", range(9))
+def test_western_text_stays_western(tmp_path: Path, first: int, count: int) -> None:
+    """Few letters fit several code pages; the western one stands unless another is clearly better."""
+    names = [WESTERN[(first + i) % len(WESTERN)] for i in range(count)]
+    path = tmp_path / "companies.csv"
+    path.write_bytes("\n".join(["Record ID,Name", *(f"{i},{name}" for i, name in enumerate(names))]).encode("latin-1"))
+    shape = find_shape(path)
+    assert shape.encoding in ("cp1252", "latin-1")
+    assert path.read_bytes().decode(shape.encoding).splitlines()[1:] == [f"{i},{n}" for i, n in enumerate(names)]
+
+
+def test_text_that_is_clearly_not_western_is_read_as_what_it_is(tmp_path: Path) -> None:
+    path = tmp_path / "companies.csv"
+    rows = [f"{i},Общество с ограниченной ответственностью Прогресс" for i in range(20)]
+    path.write_bytes("\n".join(["Record ID,Name", *rows]).encode("cp1251"))
+    assert find_shape(path).encoding == "cp1251"
+
+
+POLISH = CONTACTS_HEADER + "\n1,2024-01-15 10:00,Jan,Łuczak,j@x.example,,PL\n"
+
+
+def test_a_declared_encoding_wins_and_lands_the_file_again(site: Site) -> None:
+    site.put("contacts.csv", POLISH.encode("cp1250"))
+    site.ingest()
+    assert site.rows("select last_name from raw.hubspot__contacts") == [("£uczak",)]
+    site.text = site.text.replace("time_zone: UTC", "time_zone: UTC, encoding: {contacts: cp1250}")
+    assert site.ingest().problems == []
+    assert site.rows("select last_name from raw.hubspot__contacts") == [("Łuczak",)]
+    assert site.rows("select encoding, count(*) from raw.landings group by all") == [("cp1250", 1)]
+    before = site.dump()
+    assert site.ingest().loaded == []
+    assert site.dump() == before
+
+
+def test_a_kill_while_a_file_lands_again_loses_nothing(site: Site) -> None:
+    site.put("contacts.csv", POLISH.encode("cp1250"))
+    site.ingest()
+    (folder,) = [path.parent for path in site.landing.glob("*/*/*/manifest.json")]
+    folder.rename(folder.parent / f".{folder.name}.old")
+    assert site.ingest().problems == []
+    assert folder.is_dir()
+    assert list(site.landing.glob("*/*/.*.old")) == []
+
+
+def test_an_encoding_of_one_file_is_declared_beside_it(site: Site) -> None:
+    site.put("contacts.csv", POLISH.encode("cp1250"))
+    site.put("_export.json", '{"files": {"contacts.csv": {"object": "contacts", "encoding": "windows-1250"}}}')
+    assert site.ingest().problems == []
+    assert site.rows("select last_name from raw.hubspot__contacts") == [("Łuczak",)]
+
+
+def test_a_declared_encoding_that_is_wrong_names_the_line(site: Site) -> None:
+    site.text = site.text.replace("time_zone: UTC", "time_zone: UTC, encoding: {contacts: ascii}")
+    site.put("contacts.csv", POLISH.encode("cp1250"))
+    _problem(site, "contacts.csv, line 2")
+
+
+def test_declarations_of_nothing_are_told(site: Site) -> None:
+    site.text = site.text.replace(
+        "time_zone: UTC", "time_zone: UTC, column_types: {contacts: {job_titel: mutable}, people: {a: stable}}"
+    )
+    site.put("contacts.csv", contacts(2))
+    told = _problem(site, "column_types: people; column_types: contacts.job_titel")
+    assert "source 'hub'" in told
+    assert site.rows("select count(*) from raw.hubspot__contacts") == [(2,)]

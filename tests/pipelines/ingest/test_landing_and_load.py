@@ -8,6 +8,8 @@ import pytest
 
 from contracts.words import Crm
 from pipelines.ingest.asof import default_as_of
+from pipelines.ingest.books import refresh_books
+from pipelines.ingest.evaluate import Limits
 from pipelines.ingest.tables import object_tables
 from tests.pipelines.ingest.helpers import CONTACTS_HEADER, HUBSPOT, NOW, Site, contacts
 
@@ -178,3 +180,41 @@ def test_whole_contract_is_kept_as_verdicts(full_site: Site) -> None:
 def test_whole_contract_blocks_above_the_share(full_site: Site) -> None:
     full_site.put("contacts.csv", contacts(3, "77,,no date,,,,"))
     assert "too many rows are rejected (1 of 4 rows" in full_site.ingest().problems[0].what
+
+
+ASSIGNMENTS = """version: 1
+sources:
+  - name: past
+    crm: mapped_csv
+    path: exports/*/past
+    time_zone: UTC
+    column_types: {leads: {job_title: mutable}}
+    mapping:
+      - object: assignments
+        file: assignments.csv
+        columns: {assignment_id: id, crm: crm, record_object: kind, record_id: who, assigned_at: at, arm: arm}
+"""
+
+
+def test_a_record_may_be_assigned_many_times_and_an_assignment_once(site: Site) -> None:
+    site.text = ASSIGNMENTS
+    rows = [f"a{i},hubspot,contacts,{i % 2},2025-01-{1 + i:02d},contacted" for i in range(9)]
+    site.put("assignments.csv", "\n".join(["id,crm,kind,who,at,arm", *rows, rows[0]]) + "\n", source="past")
+    assert site.ingest(Crm.MAPPED_CSV).problems == []
+    assert site.rows("select count(*), count(distinct record_id) from raw.mapped__assignments") == [(9, 2)]
+    assert site.rows("select row_number, column_name, reason from raw.rejects") == [
+        (10, "assignment_id", "duplicate_id")
+    ]
+
+
+def test_a_declared_column_type_replaces_that_of_the_alias_table(site: Site) -> None:
+    site.text = ASSIGNMENTS
+    site.ingest(Crm.MAPPED_CSV)
+    with site.warehouse.open() as connection:
+        refresh_books(
+            connection, site.sources, limits=Limits(label_window_days=60, max_reject_share=0.2), sender_id="us"
+        )
+    assert site.rows(
+        "select source, object, column_name, type from raw.column_types where object = 'leads' "
+        "and column_name in ('job_title', 'industry') order by 3"
+    ) == [("past", "leads", "industry", "stable"), ("past", "leads", "job_title", "mutable")]
