@@ -135,10 +135,10 @@ def input_fingerprint(engine: Engine, as_of: date, ledger: Ledger, *, state: dic
 
 # Settings that a plan and its words depend on.
 _SETTINGS: Final = (
-    "batch_holdout", "global_holdout", "explore_share", "contact_gap_days", "capacity_email", "capacity_sms",
-    "capacity_call", "capacity_crm_task", "account_cap", "cautious_uplift", "margin", "reporting_currency",
-    "cost_email", "cost_sms", "cost_call", "permission_policy", "max_dormancy_days", "seed", "sender_id",
-    "sender_name", "sender_postal_address", "sender_from_address", "unsubscribe_url", "style", "run_at",
+    "batch_holdout", "global_holdout", "explore_share", "contact_gap_days", "touch_count", "capacity_email",
+    "capacity_sms", "capacity_call", "capacity_crm_task", "account_cap", "cautious_uplift", "margin",
+    "reporting_currency", "cost_email", "cost_sms", "cost_call", "permission_policy", "max_dormancy_days", "seed",
+    "sender_id", "sender_name", "sender_postal_address", "sender_from_address", "unsubscribe_url", "style", "run_at",
 )  # fmt: skip
 
 

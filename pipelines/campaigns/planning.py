@@ -86,6 +86,7 @@ def policy_of(settings: Settings, as_of: date, holds: tuple[SkipReason, ...]) ->
         },
         account_cap=settings.account_cap,
         contact_gap_days=settings.contact_gap_days,
+        touch_count=settings.touch_count,
         batch_holdout=settings.batch_holdout,
         global_holdout=settings.global_holdout,
         explore_share=settings.explore_share,
@@ -154,11 +155,11 @@ def write_touches(
     if not rows:
         return [], frozenset()
     drafter = Drafter(sender_of(settings), style=settings.style)
-    templates = {playbook.name: playbook.steps[0].template for playbook in load_playbooks()}
+    templates = {(book.name, step.step): step.template for book in load_playbooks() for step in book.steps}
     touches, failed = [], set()
     for row in rows:
         try:
-            touches.append(_touch(row, people[row["person_id"]], drafter, templates[row["playbook"]]))
+            touches.append(_touch(row, people[row["person_id"]], drafter, templates[row["playbook"], row["step"]]))
         except DraftError:
             failed.add(row["person_id"])
     return touches, frozenset(failed)

@@ -22,6 +22,7 @@ from recovery.permission import (
     Status,
     decide,
 )
+from recovery.planning.history import Progress
 from recovery.planning.playbooks import Playbook, choose_playbook
 from recovery.planning.policy import PlanPolicy
 
@@ -37,7 +38,8 @@ _CORPORATE: Final = (
 _CORPORATE_SIZE: Final = 50
 _KEYS: Final = (
     "country", "has_country_conflict", "state", "time_zone", "has_email", "has_phone",
-    "has_email_opt_out_source", "has_phone_opt_out_source", "recipient", "is_too_long", "playbook", "facts",
+    "has_email_opt_out_source", "has_phone_opt_out_source", "recipient", "is_too_long", "playbook", "step",
+    "facts",
 )  # fmt: skip
 FACT_COLUMNS: Final = (
     "channel", "stance", "basis", "source", "evidence", "since", "expires_at", "collected_during",
@@ -51,12 +53,10 @@ class Permits:
 
     Attributes:
         group: index into `decisions` for each person.
-        playbook: name of the playbook for each person.
         decisions: for each group, the decision of each enabled channel in the playbook's order.
     """
 
     group: Ints
-    playbook: npt.NDArray[np.object_]
     decisions: tuple[dict[Channel, Decision], ...]
 
     def is_allowed(self, channel: Channel) -> Bools:
@@ -81,30 +81,34 @@ def decide_all(
     permissions: pd.DataFrame,
     *,
     policy: PlanPolicy,
+    progress: Progress,
     playbooks: tuple[Playbook, ...],
     rules: RuleBook,
 ) -> Permits:
-    """Decide every channel of everybody's playbook.
+    """Decide every channel of everybody's next step.
 
     Args:
         people: one row per person, columns of `marts.dim_people`.
         permissions: columns `person_id` and `FACT_COLUMNS`, as in `marts.fct_permissions`.
         policy: limits; `release_at` is the moment of the decision.
+        progress: everybody's playbook and step.
         playbooks: from `load_playbooks`.
         rules: from `load_rules`.
     """
     sets, code = _fact_sets(people, permissions)
-    keys = _keys(people, policy, playbooks, rules).assign(facts=code)
+    keys = _keys(people, policy, progress, playbooks, rules).assign(facts=code)
     group, distinct = _distinct(keys)
     by_name = {playbook.name: playbook for playbook in playbooks}
     decisions = tuple(
         _decide_group(row, sets[row["facts"]], by_name[row["playbook"]], policy, rules)
         for row in distinct.to_dict("records")
     )
-    return Permits(group, keys["playbook"].to_numpy(dtype=object), decisions)
+    return Permits(group, decisions)
 
 
-def _keys(people: pd.DataFrame, policy: PlanPolicy, playbooks: tuple[Playbook, ...], rules: RuleBook) -> pd.DataFrame:
+def _keys(
+    people: pd.DataFrame, policy: PlanPolicy, progress: Progress, playbooks: tuple[Playbook, ...], rules: RuleBook
+) -> pd.DataFrame:
     """What a decision depends on, and nothing else, so that few combinations remain."""
     barred = {
         state
@@ -127,7 +131,8 @@ def _keys(people: pd.DataFrame, policy: PlanPolicy, playbooks: tuple[Playbook, .
             "recipient": _recipients(people),
             "is_too_long": (people["dormant_days"].astype("float64") > policy.max_dormancy_days)
             | people["dormant_days"].isna(),
-            "playbook": _playbooks(people, playbooks),
+            "playbook": progress.playbook,
+            "step": _like_step(progress, playbooks),
         }
     )
 
@@ -151,7 +156,19 @@ def _recipients(people: pd.DataFrame) -> Ints:
     return np.where(work & is_legal.to_numpy(dtype=bool), int(Recipient.CORPORATE), kinds).astype(np.int64)
 
 
-def _playbooks(people: pd.DataFrame, playbooks: tuple[Playbook, ...]) -> npt.NDArray[np.object_]:
+def _like_step(progress: Progress, playbooks: tuple[Playbook, ...]) -> Ints:
+    """The first step of the playbook with the same channels, so that few combinations remain."""
+    like = progress.step.copy()
+    for playbook in playbooks:
+        channels = [step.channels for step in playbook.steps]
+        first = np.asarray([channels.index(found) + 1 for found in channels], dtype=np.int64)
+        mine = progress.playbook == playbook.name
+        like[mine] = first[progress.step[mine] - 1]
+    return like
+
+
+def initial_playbooks(people: pd.DataFrame, playbooks: tuple[Playbook, ...]) -> npt.NDArray[np.object_]:
+    """Name of the playbook that fits each person's market and kind of lead."""
     market = people["market"].astype("object").where(people["market"].notna(), None)
     kind = people["lead_kind"].astype("object").where(people["lead_kind"].notna(), None)
     pairs = pd.MultiIndex.from_arrays([market.fillna(""), kind.fillna("")])
@@ -177,7 +194,9 @@ def _decide_group(
         max_dormancy_days=0,
         is_job_related=playbook.content == "job_related",
     )
-    enabled = [channel for channel in playbook.steps[0].channels if policy.capacity.get(channel, 0) > 0]
+    enabled = [
+        channel for channel in playbook.steps[int(row["step"]) - 1].channels if policy.capacity.get(channel, 0) > 0
+    ]
     return {c: decide(_contact(row, facts, c), c, policy.release_at, limits, rules) for c in enabled}
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -12,8 +12,9 @@ import pyarrow as pa
 
 from contracts.words import Arm, Channel, SkipReason
 from recovery.permission import RuleBook
+from recovery.planning.history import Progress, progress_of
 from recovery.planning.identifiers import draws, half_year, quarter
-from recovery.planning.permits import Permits, decide_all
+from recovery.planning.permits import Permits, decide_all, initial_playbooks
 from recovery.planning.playbooks import Playbook
 from recovery.planning.policy import PlanPolicy, policy_version
 from recovery.planning.rows import PLAN_SCHEMA, plan_facts, plan_table
@@ -24,7 +25,6 @@ __all__ = ["PLAN_SCHEMA", "Plan", "PlanInputs", "make_plan"]
 
 Bools = npt.NDArray[np.bool_]
 Objects = npt.NDArray[np.object_]
-STEP: Final = 1
 
 
 @dataclass(frozen=True)
@@ -35,7 +35,7 @@ class PlanInputs:
         people: dormant people, columns of `marts.dim_people` and `cycle` (number of the dormancy spell).
         scores: columns person_id, p, points, tier.
         permissions: columns of `marts.fct_permissions`.
-        assignments: earlier ones, strictly before the day: person_id, as_of_date, playbook, step, cycle.
+        assignments: earlier ones, strictly before the day: person_id, as_of_date, playbook, step, cycle, arm.
         recent_addresses: addresses that were in a batch within the contact gap.
         deals: see `DealStatistics`.
         emitted: assignments of a batch of this day that has left already, or None.
@@ -65,11 +65,14 @@ class PlanState:
 
     Args:
         people: one row per person, in final order.
+        progress: everybody's place in their playbook.
     """
 
-    def __init__(self, people: pd.DataFrame) -> None:
+    def __init__(self, people: pd.DataFrame, progress: Progress) -> None:
         count = len(people)
         self.people = people
+        self.playbook: Objects = progress.playbook.copy()
+        self.step = progress.step.copy()
         self.reason: Objects = np.full(count, None, dtype=object)
         self.channel: Objects = np.full(count, None, dtype=object)
         self.arm: Objects = np.full(count, None, dtype=object)
@@ -93,15 +96,27 @@ def make_plan(inputs: PlanInputs, policy: PlanPolicy, *, playbooks: tuple[Playbo
     """Decide for every dormant person: contacted, held out, or skipped for one reason.
 
     Reasons are given in this order: permission of the playbook's channels, missing score, a hold of the whole plan,
-    recent plan, step already had, global holdout, value, account cap, capacity.
+    recent plan, no step due, global holdout, value, account cap, capacity.
+
+    The arm is drawn once per dormancy spell, with the first step: whoever was held out then stays held out in later
+    steps, and whoever was contacted stays contacted.
 
     The logged propensity is the probability that the policy contacts the person today through the row's channel:
-    P(chosen) x (1 - batch_holdout), with P(chosen) as in `choose`. Held-out rows carry the same number, and
-    people left out for capacity the chance that exploration would have drawn them.
+    P(chosen) x (1 - batch_holdout), with P(chosen) as in `choose`; in later steps the draw is the one of the first.
+    Held-out rows carry the same number, and people left out for capacity the chance that exploration would have
+    drawn them.
     """
     people = inputs.people.drop_duplicates("person_id").sort_values("person_id", ignore_index=True)
-    state = PlanState(people)
-    permits = decide_all(people, inputs.permissions, policy=policy, playbooks=playbooks, rules=rules)
+    progress = progress_of(
+        people,
+        inputs.assignments,
+        initial=initial_playbooks(people, playbooks),
+        playbooks=playbooks,
+        as_of=policy.as_of,
+        touch_count=policy.touch_count,
+    )
+    state = PlanState(people, progress)
+    permits = decide_all(people, inputs.permissions, policy=policy, progress=progress, playbooks=playbooks, rules=rules)
     channels = _channels(playbooks, policy)
     allowed = {channel: permits.is_allowed(channel) for channel in channels}
     scores = inputs.scores.drop_duplicates("person_id").set_index("person_id")
@@ -111,17 +126,17 @@ def make_plan(inputs: PlanInputs, policy: PlanPolicy, *, playbooks: tuple[Playbo
     state.skip(np.isnan(p), SkipReason.UNSCORED)
     values = _values(state, p, inputs.deals, policy, allowed)
     _rank(state, values)
-    _skip_by_history(state, inputs, policy, permits)
-    _select(state, inputs, policy, permits, values)
+    _skip_by_history(state, inputs, policy, progress)
+    _select(state, inputs, policy, progress, values)
     _drop_unwritable(state, inputs.unwritable)
     version = policy_version(policy, playbooks, rules)
-    table = plan_table(state, permits, scores, policy, version, STEP)
+    table = plan_table(state, permits, scores, policy, version)
     facts = plan_facts(state, table, allowed, p, inputs.deals, policy, version)
     return Plan(table, facts)
 
 
 def _channels(playbooks: tuple[Playbook, ...], policy: PlanPolicy) -> tuple[Channel, ...]:
-    named = {channel for playbook in playbooks for channel in playbook.steps[STEP - 1].channels}
+    named = {channel for playbook in playbooks for step in playbook.steps for channel in step.channels}
     return tuple(c for c in Channel if c in named and policy.capacity.get(c, 0) > 0)
 
 
@@ -164,7 +179,7 @@ def _rank(state: PlanState, values: dict[Channel, npt.NDArray[np.float64]]) -> N
     state.value[rows] = best[rows]
 
 
-def _skip_by_history(state: PlanState, inputs: PlanInputs, policy: PlanPolicy, permits: Permits) -> None:
+def _skip_by_history(state: PlanState, inputs: PlanInputs, policy: PlanPolicy, progress: Progress) -> None:
     people, everybody = state.people, np.ones(len(state.people), dtype=bool)
     if "sender_id" in people.columns:
         state.skip((people["sender_id"] != policy.sender_id).to_numpy(dtype=bool), SkipReason.SENDER_UNKNOWN)
@@ -176,9 +191,7 @@ def _skip_by_history(state: PlanState, inputs: PlanInputs, policy: PlanPolicy, p
     recent = earlier.loc[(age >= 0) & (age <= policy.contact_gap_days), "person_id"]
     by_address = people["email"].isin(inputs.recent_addresses) | people["phone_e164"].isin(inputs.recent_addresses)
     state.skip((people["person_id"].isin(recent) | by_address).to_numpy(dtype=bool), SkipReason.RECENTLY_PLANNED)
-    had = pd.MultiIndex.from_frame(earlier.loc[:, ["person_id", "playbook", "cycle"]])
-    now = pd.MultiIndex.from_arrays([people["person_id"], permits.playbook, people["cycle"].astype("int64")])
-    state.skip(np.asarray(now.isin(had)) if len(had) else ~everybody, SkipReason.FREQUENCY_CAP)
+    state.skip(progress.is_finished | progress.is_waiting, SkipReason.FREQUENCY_CAP)
     rows = np.flatnonzero(state.is_open)
     units = _units(people.iloc[rows])
     held = draws(units, f"{policy.seed}|global|{half_year(policy.as_of)}") < policy.global_holdout
@@ -198,7 +211,7 @@ def _select(
     state: PlanState,
     inputs: PlanInputs,
     policy: PlanPolicy,
-    permits: Permits,
+    progress: Progress,
     values: dict[Channel, npt.NDArray[np.float64]],
 ) -> None:
     if inputs.emitted is not None:
@@ -224,7 +237,7 @@ def _select(
         account_cap=policy.account_cap,
         explore_share=policy.explore_share,
     )
-    _write_selection(state, rows, selection, units, own, policy, permits)
+    _write_selection(state, rows, selection, units, own, policy, progress)
 
 
 def _drop_unwritable(state: PlanState, people: frozenset[str]) -> None:
@@ -256,7 +269,7 @@ def _write_selection(
     units: list[str],
     values: dict[Channel, npt.NDArray[np.float64]],
     policy: PlanPolicy,
-    permits: Permits,
+    progress: Progress,
 ) -> None:
     names = np.asarray([*(channel.value for channel in selection.channels), ""], dtype=object)
     chosen = selection.channel >= 0
@@ -266,7 +279,9 @@ def _write_selection(
         mine = rows[selection.channel == index]
         state.value[mine] = values[channel][selection.channel == index]
     picked = np.flatnonzero(chosen)
-    held = _held_out([units[i] for i in picked], permits.playbook[rows[picked]], policy)
+    drawn = _held_out([units[i] for i in picked], progress.playbook[rows[picked]], policy)
+    before = progress.arm[rows[picked]]
+    held = np.where(pd.isna(before), drawn, before == Arm.HELD_OUT.value)
     arm = np.where(selection.is_explored[picked], Arm.EXPLORED.value, Arm.CONTACTED.value)
     state.arm[rows[picked]] = np.where(held, Arm.HELD_OUT.value, arm)
     _mark(state, rows, selection.is_capped, SkipReason.ACCOUNT_CAP)
@@ -288,6 +303,6 @@ def _follow(state: PlanState, emitted: pd.DataFrame) -> None:
     index = pd.Index(state.people["person_id"])
     inside = np.asarray(index.isin(known.index)) & state.is_open
     rows = known.reindex(index[inside])
-    for name, column in (("channel", state.channel), ("arm", state.arm), ("propensity", state.propensity)):
-        column[inside] = rows[name].to_numpy()
+    for name in ("channel", "arm", "propensity", "playbook", "step"):
+        getattr(state, name)[inside] = rows[name].to_numpy()
     state.skip(~inside, SkipReason.CAPACITY)

@@ -14,7 +14,7 @@ from recovery.permission.rules import RuleBook
 from recovery.planning.playbooks import Playbook
 
 # Raised whenever the way of choosing changes.
-PLANNER_VERSION: Final = "1"
+PLANNER_VERSION: Final = "2"
 
 
 @dataclass(frozen=True)
@@ -28,6 +28,7 @@ class PlanPolicy:
         cost: cost of one contact by channel, reporting currency.
         account_cap: most people of one account.
         contact_gap_days: nobody is planned again within so many days.
+        touch_count: most steps of a playbook in one dormancy spell.
         batch_holdout, global_holdout, explore_share: shares, 0..1.
         cautious_uplift: share of p taken as caused by a contact while nothing better is known.
         margin: share of an amount that is kept.
@@ -44,6 +45,7 @@ class PlanPolicy:
     cost: Mapping[Channel, float]
     account_cap: int = 2
     contact_gap_days: int = 14
+    touch_count: int = 3
     batch_holdout: float = 0.10
     global_holdout: float = 0.05
     explore_share: float = 0.05

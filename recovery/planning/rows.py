@@ -48,9 +48,7 @@ _FROM_PEOPLE: Final = ("person_id", "account_id", "owner_id", "team_id", "source
 CHOSEN_ARMS: Final = (Arm.CONTACTED.value, Arm.EXPLORED.value)
 
 
-def plan_table(
-    state: PlanState, permits: Permits, scores: pd.DataFrame, policy: PlanPolicy, version: str, step: int
-) -> pa.Table:
+def plan_table(state: PlanState, permits: Permits, scores: pd.DataFrame, policy: PlanPolicy, version: str) -> pa.Table:
     """Rows of `PLAN_SCHEMA` in order of person_id."""
     count = len(state.people)
     decision = np.where(~state.is_open, "skipped", np.where(state.arm == Arm.HELD_OUT.value, "held_out", "contacted"))
@@ -72,8 +70,8 @@ def plan_table(
         "value": pa.array(state.value, from_pandas=True),
         "value_basis": pa.array(state.value_basis, pa.string()),
         "propensity": pa.array(state.propensity),
-        "playbook": pa.array(permits.playbook.tolist(), pa.string()),
-        "step": pa.array(np.full(count, step), pa.int32()),
+        "playbook": pa.array(state.playbook.tolist(), pa.string()),
+        "step": pa.array(state.step, pa.int32()),
         "cycle": pa.array(state.people["cycle"].astype("int64").to_numpy(), pa.int32()),
         "not_before": pa.array(begins, pa.timestamp("us")),
         "expires_at": pa.array(ends, pa.timestamp("us")),

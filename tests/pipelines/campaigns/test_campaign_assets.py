@@ -172,7 +172,7 @@ def test_an_emitted_batch_stays_when_the_inputs_change(world: World) -> None:
     assert {p for p, row in rows.items() if row["decision"] != "skipped"} == people - {first}
 
 
-def test_nobody_is_planned_again_within_the_gap_nor_for_the_same_step(world: World) -> None:
+def test_nobody_is_planned_again_within_the_gap_and_then_for_the_next_step(world: World) -> None:
     world.day()
     first = set(ledger_people(world))
     world.write(later(7))
@@ -181,11 +181,28 @@ def test_nobody_is_planned_again_within_the_gap_nor_for_the_same_step(world: Wor
     assert all(verdicts(result).values())
     reasons = {row["person_id"]: row["reason"] for row in world.plan(later(7))}
     assert {reasons[p] for p in first} == {"recently_planned"}
+    arms = {row["person_id"]: row["arm"] == "held_out" for row in world.plan() if row["decision"] != "skipped"}
     world.write(later(35))
-    world.day(later(35))
-    reasons = {row["person_id"]: row["reason"] for row in world.plan(later(35))}
-    assert {reasons[p] for p in first} == {"frequency_cap"}
-    assert max(Counter(ledger_people(world)).values()) == 1
+    assert all(verdicts(world.run(later(35))).values())
+    rows = {row["person_id"]: row for row in world.plan(later(35))}
+    again = [rows[p] for p in first if rows[p]["decision"] != "skipped"]
+    assert again
+    assert all(row["step"] == 2 and (row["arm"] == "held_out") is arms[row["person_id"]] for row in again)
+    assert {row["reason"] for row in rows.values() if row["person_id"] in first} <= {None, "capacity", "account_cap"}
+    folder = world.outbox / world.facts(as_of=later(35))["batch_id"]
+    texts = {row["person_id"]: row["body"] for row in read_csv(folder / "email.csv")}
+    second = [texts[row["person_id"]] for row in again if row["person_id"] in texts]
+    assert second
+    assert not any("Some time ago you were in touch" in text for text in second)
+    world.settings = {"touch_count": 1}
+    world.write(later(36))
+    world.day(later(36))
+    rows = {row["person_id"]: row for row in world.plan(later(36))}
+    assert {rows[p]["reason"] for p in first - set(world_people(again))} <= {"frequency_cap"}
+
+
+def world_people(rows: list[dict[str, object]]) -> list[str]:
+    return [str(row["person_id"]) for row in rows]
 
 
 def test_a_person_merged_since_keeps_the_gap(world: World) -> None:

@@ -21,6 +21,7 @@ from recovery.planning.selection import Candidates, choose
 from recovery.planning.value import DealStatistics, deal_statistics
 
 DAY = date(2026, 6, 1)
+PLAYBOOKS, RULES = load_playbooks(), load_rules()
 NO_DEALS = DealStatistics({}, None, None)
 FACTS = ["person_id", "channel", "stance", "basis", "source", "evidence", "since", "expires_at", "collected_during",
          "optout_offered_at_collection"]  # fmt: skip
@@ -76,7 +77,7 @@ def facts(*rows: dict[str, Any]) -> pd.DataFrame:
 
 
 def no_assignments() -> pd.DataFrame:
-    return pd.DataFrame({n: [] for n in ("person_id", "as_of_date", "playbook", "step", "cycle")})
+    return pd.DataFrame({n: [] for n in ("person_id", "as_of_date", "playbook", "step", "cycle", "arm")})
 
 
 def inputs(frame: pd.DataFrame, **more: Any) -> PlanInputs:
@@ -91,7 +92,7 @@ def inputs(frame: pd.DataFrame, **more: Any) -> PlanInputs:
 
 
 def plan(given_: PlanInputs, policy: PlanPolicy = POLICY) -> Plan:
-    return make_plan(given_, policy, playbooks=load_playbooks(), rules=load_rules())
+    return make_plan(given_, policy, playbooks=PLAYBOOKS, rules=RULES)
 
 
 def frame_of(made: Plan) -> pd.DataFrame:
