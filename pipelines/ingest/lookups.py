@@ -9,7 +9,16 @@ import duckdb
 
 from pipelines.ingest import places
 from pipelines.ingest.aliases import Kind, ObjectSpec
-from pipelines.ingest.normalise import clean_email_sql, clean_phone_sql, email_key, phone_key, settle, site_domain
+from pipelines.ingest.normalise import (
+    CLEAN_REGIONS,
+    calling_code,
+    clean_email_sql,
+    clean_phone_sql,
+    email_key,
+    phone_key,
+    settle,
+    site_domain,
+)
 from pipelines.ingest.reading import quoted, text
 
 
@@ -79,42 +88,47 @@ def settle_values(
 def _phones(
     connection: duckdb.DuckDBPyConnection, phones: tuple[str, ...], region: str, values: dict[str, str]
 ) -> Lookups:
-    candidates, owners = [], []
-    for name in phones:
-        candidate, owner = clean_phone_sql(quoted(name), "_region")
-        candidates.append(f"{candidate} as {name}__candidate")
-        owners.append(f"{owner.replace('candidate', name + '__candidate')} as {name}__owner")
-    connection.execute(
-        "create or replace temp view dialled_text as with "
-        f"regional as (select *, {region} as _region from placed_text), "
-        f"written as (select *, {', '.join(candidates)} from regional) select *, {', '.join(owners)} from written"
-    )
     joins, columns = [], []
     for name in phones:
         table = f"settled_{name}"
-        settle(
-            connection,
-            query=f"select distinct {quoted(name)}, coalesce(_region, '') from dialled_text "
-            f"where {quoted(name)} is not null and {name}__owner is null",
-            table=table,
-            keys=2,
-            settled=lambda value, owner: phone_key(value, owner or None) or (None, None),
-            columns=["v", "region"],
-        )
-        joins.append(
-            f"left join {table} on case when d.{name}__owner is null then d.{quoted(name)} end = {table}.k1 "
-            f"and coalesce(d._region, '') = {table}.k2"
-        )
-        columns.append(
-            f"case when d.{name}__owner is not null then d.{name}__candidate else {table}.v end as {name}__v, "
-            f"coalesce(d.{name}__owner, {table}.region) as {name}__region"
-        )
+        _settle_phones(connection, name, region, table)
+        joins.append(f"left join {table} on d.{quoted(name)} = {table}.k1 and d._region = {table}.k2")
+        columns.append(f"{table}.v as {name}__v, {table}.region as {name}__region")
         values[name] = f"{name}__v"
     connection.execute(
         f"create or replace temp view phoned_text as select d.*, {', '.join(columns)} "
-        f"from dialled_text d {' '.join(joins)}"
+        f"from (select *, coalesce({region}, '') as _region from placed_text) d {' '.join(joins)}"
     )
     return Lookups("phoned_text", values)
+
+
+def _settle_phones(connection: duckdb.DuckDBPyConnection, name: str, region: str, table: str) -> None:
+    """Each distinct number and region once: candidates, their owners by pattern, and the rest by the library.
+
+    The steps are tables, not views: an expression that is named twice would be worked out twice, and the patterns of
+    regions that no candidate belongs to would be compiled for nothing.
+    """
+    candidate, _ = clean_phone_sql("k1", "k2")
+    connection.execute(
+        f"create or replace temp table dialled as select k1, k2, {candidate} as candidate from (select distinct "
+        f"{quoted(name)} as k1, coalesce({region}, '') as k2 from placed_text where {quoted(name)} is not null)"
+    )
+    row = connection.execute("select list(distinct left(candidate, 4)) from dialled where candidate is not null")
+    starts = (row.fetchone() or [None])[0] or []
+    regions = [code for code in CLEAN_REGIONS if any(start.startswith(calling_code(code)) for start in starts)]
+    _, owner = clean_phone_sql("k1", "k2", regions=regions)
+    connection.execute(f"create or replace temp table owned as select *, {owner} as owner from dialled")
+    settle(
+        connection,
+        query="select k1, k2 from owned where owner is null",
+        table=table,
+        keys=2,
+        settled=lambda value, owner: phone_key(value, owner or None) or (None, None),
+        columns=["v", "region"],
+    )
+    connection.execute(f"insert into {table} select k1, k2, candidate, owner from owned where owner is not null")
+    connection.execute("drop table dialled")
+    connection.execute("drop table owned")
 
 
 def _country_finder() -> Callable[[str], str | None]:

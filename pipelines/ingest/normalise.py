@@ -99,11 +99,20 @@ def region_pattern(region: str) -> str:
     return rf"\+{metadata.country_code}(?:{'|'.join(parts)})"
 
 
-def clean_phone_sql(name: str, region: str) -> tuple[str, str]:
+def calling_code(region: str) -> str:
+    """Calling code of a region with its plus sign.
+
+    >>> calling_code("DE")
+    '+49'
+    """
+    return f"+{phonenumbers.country_code_for_region(region)}"
+
+
+def clean_phone_sql(name: str, region: str, *, regions: Iterable[str] = CLEAN_REGIONS) -> tuple[str, str]:
     """SQL of an E.164 candidate from text and region, and of its owner as a function of `candidate`.
 
-    The first expression yields a number in international form for usual notations, the second the region whose
-    pattern it matches, null when the library must look.
+    The first expression yields a number in international form for usual notations, the second the one of `regions`
+    whose pattern it matches, null when the library must look.
     """
     digits = f"regexp_replace({name}, '[^0-9+]', '', 'g')"
     nanp = ", ".join(f"'{code}'" for code in _NANP)
@@ -123,9 +132,9 @@ def clean_phone_sql(name: str, region: str) -> tuple[str, str]:
     owner = " ".join(
         f"when candidate like '+{phonenumbers.country_code_for_region(code)}%' "
         f"and regexp_full_match(candidate, '{region_pattern(code)}') then '{code}'"
-        for code in CLEAN_REGIONS
+        for code in regions
     )
-    return candidate, f"case when candidate is null then null {owner} end"
+    return candidate, f"case when candidate is null then null {owner} end" if owner else "null::varchar"
 
 
 @functools.cache
