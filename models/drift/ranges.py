@@ -33,9 +33,10 @@ def training_ranges(frame: pd.DataFrame, features: Sequence[FeatureSpec]) -> Ran
 def out_of_range(frame: pd.DataFrame, features: Sequence[FeatureSpec], ranges: Ranges) -> tuple[int, dict[str, int]]:
     """Rows with at least one value outside the training range or set, and such values by feature.
 
-    Missing values are no fault; features without a stored range are left out.
+    Missing values are no fault. Features without a stored range are left out, and so is the position in the year:
+    a new date lies outside the training weeks by nature.
     """
-    known = [spec for spec in features if spec.name in ranges]
+    known = [spec for spec in features if spec.name in ranges and spec.group != "calendar"]
     cleaned = clean_frame(frame, known)
     outside = np.zeros(len(frame), dtype=bool)
     counts: dict[str, int] = {}

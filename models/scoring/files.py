@@ -16,6 +16,7 @@ FILE_NAME: Final = "model.skops"
 TRUSTED_TYPES: Final = (
     "models.scoring.model.ResurrectionModel",
     "models.training.coder.CategoryCoder",
+    "models.training.numbers.NumberCoder",
     "numpy.dtype",
     "sklearn.ensemble._hist_gradient_boosting.predictor.TreePredictor",
 )

@@ -13,6 +13,8 @@ from contracts.errors import BadInputError
 from models.features import FeatureSpec
 
 UNKNOWN: Final = "(unknown)"
+SHORT_PANEL: Final = "the panel spans less than a year"
+_YEAR_DAYS: Final = 365
 
 
 @dataclass(frozen=True)
@@ -86,3 +88,17 @@ def usable_features(
         else:
             kept.append(spec)
     return tuple(kept), InputReport(infinite=infinite_counts(frame, features), dropped=dropped)
+
+
+def without_calendar(
+    features: Sequence[FeatureSpec], report: InputReport, dates: pd.Series
+) -> tuple[tuple[FeatureSpec, ...], InputReport]:
+    """Features without those of the group `calendar`, unless the training dates span a whole year.
+
+    On a shorter panel the position in the year is known for some months only, and every later date lies outside it.
+    """
+    if len(dates) and (max(dates) - min(dates)).days >= _YEAR_DAYS:
+        return tuple(features), report
+    kept = tuple(spec for spec in features if spec.group != "calendar")
+    dropped = {spec.name: SHORT_PANEL for spec in features if spec.group == "calendar"}
+    return kept, InputReport(infinite=report.infinite, dropped=report.dropped | dropped)

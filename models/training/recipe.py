@@ -21,7 +21,8 @@ from models.features import FeatureSpec
 from models.scoring.model import ResurrectionModel, raw_log_odds
 from models.scoring.scorecard import Scorecard, calibrated_card, card_score
 from models.training.candidates import RECIPES, Recipe, RecipeName, build_pipeline
-from models.training.matrix import InputReport, clean_frame, usable_features
+from models.training.matrix import InputReport, clean_frame, usable_features, without_calendar
+from models.training.selection import Choice, choose
 from models.training.slices import Slices, plan_slices
 
 CARD: Final = "rule_scorecard"
@@ -36,7 +37,7 @@ class TrainingPlan:
         horizon_days: length of the label window, and of the gap between slices.
         min_people, min_events: distinct people and reactivation events that the training slice needs.
         seed: of fits and resampling.
-        threads: OpenMP and BLAS threads.
+        threads: OpenMP and BLAS threads; one gives the same model on every machine, and on a busy one less work.
         calibration: method of the learned candidates.
     """
 
@@ -44,7 +45,7 @@ class TrainingPlan:
     min_people: int = 1_000
     min_events: int = 120
     seed: int = 7
-    threads: int = 2
+    threads: int = 1
     calibration: Method = "sigmoid"
 
 
@@ -54,7 +55,8 @@ class Candidate:
 
     Attributes:
         without_exposure: the same recipe without what we sent; rank measures only. None for the scorecard.
-        selection_loss: log loss on the calibration slice, by which the learned candidates are chosen.
+        selection_loss: log loss on the calibration slice, by which the learned candidates are chosen; each has two
+            free values of its calibrator there, so the comparison is fair.
     """
 
     name: str
@@ -78,6 +80,7 @@ class Outcome:
         candidates: judged candidates, the scorecard first.
         model: the refitted live model.
         chosen: its recipe.
+        choice: why that recipe, in words.
         gain_over_card: log loss of the scorecard minus that of the chosen twin.
         test: per test row person_id, as_of_date, group, y, p, raw and p_card of the chosen twin.
     """
@@ -96,6 +99,7 @@ class Outcome:
     candidates: tuple[Candidate, ...] = ()
     model: ResurrectionModel | None = None
     chosen: str = CARD
+    choice: str = ""
     gain_over_card: Interval | None = None
     test: pd.DataFrame | None = None
     last_date: date | None = None
@@ -133,6 +137,7 @@ def train(frame: pd.DataFrame, features: Sequence[FeatureSpec], plan: TrainingPl
     train_rows = frame[frame["as_of_date"].isin(slices.train)] if slices else frame.iloc[:0]
     refused = _refusal(frame, slices, train_rows, plan)
     kept, report = usable_features(train_rows if len(train_rows) else frame, features)
+    kept, report = without_calendar(kept, report, train_rows["as_of_date"])
     if refused is None and not kept:
         refused = "no feature varies in the training rows"
     facts: dict[str, Any] = {
@@ -205,14 +210,14 @@ class _Trainer:
         card, card_p = self._card()
         judged: list[Candidate] = []
         kept: dict[str, tuple[Floats, Floats, Floats]] = {}
+        losses: dict[str, Floats] = {}
         for recipe in RECIPES:
-            candidate, raws = self._judge(recipe)
+            candidate, raws, losses[recipe.name.value] = self._judge(recipe)
             judged.append(candidate)
             kept[candidate.name] = raws
-        # Ties go to the recipe named first, the simpler one.
-        chosen = min(judged, key=lambda one: one.selection_loss)
-        recipe = next(one for one in RECIPES if one.name.value == chosen.name)
-        raw_calibrate, raw_test, p_test = kept[chosen.name]
+        choice: Choice = choose(losses, self.groups[self.calibrate])
+        recipe = next(one for one in RECIPES if one.name.value == choice.name)
+        raw_calibrate, raw_test, p_test = kept[choice.name]
         model = self._refit(recipe, raw_calibrate, raw_test)
         test = pd.DataFrame(
             {
@@ -233,7 +238,8 @@ class _Trainer:
             features=self.features,
             candidates=(card, *judged),
             model=model,
-            chosen=chosen.name,
+            chosen=choice.name,
+            choice=choice.reason,
             gain_over_card=gain,
             test=test,
             **facts,
@@ -248,18 +254,17 @@ class _Trainer:
         loss = float(row_log_loss(p_calibrate, self.y[self.calibrate]).mean())
         return Candidate(CARD, {}, self._evaluation(p, score), None, loss), p
 
-    def _judge(self, recipe: Recipe) -> tuple[Candidate, tuple[Floats, Floats, Floats]]:
+    def _judge(self, recipe: Recipe) -> tuple[Candidate, tuple[Floats, Floats, Floats], Floats]:
         twin = self._fit(recipe, self.train)
         raw_calibrate = raw_log_odds(twin, self.cleaned.iloc[self.calibrate])
         calibrator = self._calibrator(raw_calibrate, self.y[self.calibrate])
         rehearsal = self._fit(recipe, self.rehearse)
         raw = raw_log_odds(rehearsal, self.cleaned.iloc[self.test])
         p = calibrator.apply(raw)
-        loss = float(row_log_loss(calibrator.apply(raw_calibrate), self.y[self.calibrate]).mean())
-        candidate = Candidate(
-            recipe.name.value, recipe.params, self._evaluation(p, raw), self._without_exposure(recipe), loss
-        )
-        return candidate, (raw_calibrate, raw, p)
+        losses = row_log_loss(calibrator.apply(raw_calibrate), self.y[self.calibrate])
+        judged, own = self._evaluation(p, raw), self._without_exposure(recipe)
+        candidate = Candidate(recipe.name.value, recipe.params, judged, own, float(losses.mean()))
+        return candidate, (raw_calibrate, raw, p), losses
 
     def _without_exposure(self, recipe: Recipe) -> dict[str, float] | None:
         """Rank measures of the same recipe without what our people and machines sent."""

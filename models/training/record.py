@@ -27,7 +27,9 @@ class CandidateRecord(_Frozen):
 
     Attributes:
         figures: measures of the chosen twin on the test slice, by name; empty when training was refused.
-        candidates: name -> measures of every candidate on the test slice.
+        choice: why this recipe was chosen, in words.
+        candidates: name -> measures of every candidate on the test slice, and `selection_loss`, its log loss on the
+            calibration slice.
         without_exposure: name -> rank measures of the same recipe without the `exposure` group.
         slices: slice name -> its as-of dates.
         version, run_id, experiment_id: where MLflow holds it.
@@ -39,6 +41,7 @@ class CandidateRecord(_Frozen):
     trained_as_of: date
     horizon_days: int
     name: str
+    choice: str = ""
     refused: str | None
     train_people: int
     train_events: int
@@ -134,6 +137,7 @@ def record_of(
         trained_as_of=as_of,
         horizon_days=horizon_days,
         name=outcome.chosen,
+        choice=outcome.choice,
         refused=outcome.refused,
         train_people=outcome.train_people,
         train_events=outcome.train_events,
@@ -145,7 +149,9 @@ def record_of(
         slices={name: list(getattr(slices, name)) for name in ("train", "calibrate", "test")} if slices else {},
         card=outcome.card.to_dict(),
         figures=chosen.evaluation.flat() if chosen else {},
-        candidates={one.name: one.evaluation.flat() for one in outcome.candidates},
+        candidates={
+            one.name: one.evaluation.flat() | {"selection_loss": one.selection_loss} for one in outcome.candidates
+        },
         parameters={one.name: dict(one.params) for one in outcome.candidates},
         without_exposure=_without_exposure(outcome.candidates),
         gain_over_card=bounds(outcome.gain_over_card),

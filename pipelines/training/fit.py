@@ -113,7 +113,6 @@ def _train(day: DayOfTraining, warehouse: Warehouse, *, data: str, name: str, ha
         min_people=settings.min_training_people,
         min_events=settings.min_training_events,
         seed=settings.seed,
-        threads=settings.duckdb_threads,
     )
     outcome = train(frame, day.features, plan)
     test = outcome.test
