@@ -18,6 +18,7 @@ select
     coalesce(l.has_opt_out_column, false) as has_opt_out_column,
     coalesce(l.has_phone_opt_out_column, false) as has_phone_opt_out_column,
     p.object is not null as is_people,
+    -- Null in the first landing of an object: only that one is back-cast.
     max(l.exported_at) over (
         partition by l.source, l.object
         order by l.exported_at
@@ -27,5 +28,6 @@ from landings as l
 left join people_objects as p on l.object = p.object
 where
     not coalesce(l.is_superseded, false)
-    and l.exported_at < {{ as_of_at() }}
+    -- A declared history load carries its own times of observation, whenever it was exported.
+    and (l.exported_at < {{ as_of_at() }} or coalesce(l.is_history, false))
 order by l.source, l.object, l.exported_at, l.landing_id
