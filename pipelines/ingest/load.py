@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Final, TypeVar
+from typing import Any, Final, TypeVar
 
 import duckdb
 
@@ -23,6 +23,8 @@ from pipelines.ingest.tables import LINEAGE, ensure_tables, raw_columns
 _OBSERVED: Final = ("created_at", "occurred_at")
 _OPT_OUT: Final = frozenset(["is_opted_out_email", "is_dnd", "dnd_settings"])
 _PHONE_OPT_OUT: Final = frozenset(["is_do_not_call", "is_dnd", "dnd_settings"])
+# Below this a second thread costs more than it brings.
+_FEW_ROWS: Final = 200_000
 
 T = TypeVar("T")
 Validate = Callable[[duckdb.DuckDBPyConnection, ObjectSpec, Judgement], list[Verdict]]
@@ -54,6 +56,7 @@ def load(
         validate: contract of the door, run on the judged rows before they are committed.
     """
     report = LoadReport()
+    threads = int(_one(connection, "select current_setting('threads')"))
     anew = ensure_tables(connection)
     prints = {item.landing_id: item.fingerprint(max_reject_share=max_reject_share) for item in wanted}
     present, refused = _present(connection, crm, anew)
@@ -72,13 +75,20 @@ def load(
         if not is_registered:
             register_places(connection)
             is_registered = True
+        connection.execute(f"set threads = {1 if item.manifest.rows < _FEW_ROWS else threads}")
         loader = _Loader(connection, item, fingerprint, max_reject_share, validate)
         problem = _in_transaction(connection, loader.run)
         if problem is not None:
             report.problems.append(problem)
         else:
             report.loaded.append(item.landing_id)
+    connection.execute(f"set threads = {threads}")
     return report
+
+
+def _one(connection: duckdb.DuckDBPyConnection, sql: str) -> Any:
+    row = connection.execute(sql).fetchone()
+    return row[0] if row else None
 
 
 def _present(
@@ -193,14 +203,13 @@ class _Loader:
     def _refuse(self, error: BadInputError) -> FileProblem:
         manifest, record = self.item.manifest, self.item.record
         problem = FileProblem.of(manifest.source, manifest.object, error)
-        exists = self.connection.execute(
-            "select count(*) from duckdb_tables() where table_name = 'judged_rejects' and temporary"
-        ).fetchone()
+        exists = _one(
+            self.connection, "select count(*) from duckdb_tables() where table_name = 'judged_rejects' and temporary"
+        )
         counts = (manifest.rows + manifest.structural_rejects, 0)
-        if exists and exists[0] and "rejected" in error.what:
+        if exists and "rejected" in error.what:
             self._insert_problem_rows("rejects", "judged_rejects")
-            row = self.connection.execute("select count(*) from judged_rejects").fetchone()
-            counts = (counts[0], int(row[0]) if row else 0)
+            counts = (counts[0], int(_one(self.connection, "select count(*) from judged_rejects")))
         self.connection.execute(
             "insert into raw.refused_landings values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
             [

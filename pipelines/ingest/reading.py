@@ -19,6 +19,7 @@ from pipelines.ingest.detect import FileShape, count_lines, open_bytes, stream_t
 
 ROW_NUMBER: Final = "_row_number"
 _CHUNK: Final = 1 << 20
+_SMALL_FILE: Final = 32 << 20  # bytes below which a second thread costs more than it brings
 _REJECT_SCHEMA: Final = pa.schema([(ROW_NUMBER, pa.int64()), ("column_name", pa.string()), ("reason", pa.string())])
 
 
@@ -44,7 +45,7 @@ def read_into(path: Path, shape: FileShape, folder: Path, *, memory: str, thread
     """
     config: dict[str, str | bool | int | float | list[str]] = {
         "memory_limit": memory,
-        "threads": threads,
+        "threads": 1 if path.stat().st_size < _SMALL_FILE else threads,
         "temp_directory": str(folder / "spill"),
     }
     with duckdb.connect(config=config) as connection:
