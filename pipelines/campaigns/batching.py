@@ -20,6 +20,7 @@ from recovery.batch import Batch, assignments_of, make_batch
 from recovery.control import paused_because
 from recovery.ledger import BatchRecord, BatchState, Ledger, RecordOutcome
 from recovery.sinks import emit_batch, emit_scores
+from recovery.tokens import load_key
 
 TOUCH_COLUMNS: Final = (
     "batch_id", "assignment_id", "person_id", "account_id", "channel", "arm", "playbook", "step", "cycle", "not_before",
@@ -107,7 +108,7 @@ def release(engine: Engine, as_of: date, ledger: Ledger) -> Released:
     reason = paused_because(settings.var_dir)
     if reason is not None or chosen_rows(plan).num_rows == 0:
         if engine.is_newest(as_of):
-            emit_scores(settings.outbox_dir, f"{as_of.isoformat()}-scores", updates)
+            emit_scores(settings.outbox_dir, as_of=as_of, sender_id=settings.sender_id, crm_updates=updates)
         return Released(None, "none", f"Emission is paused: {reason}." if reason else "Nobody is contacted today.")
     batch = _rebuilt(engine, as_of, plan, facts)
     record = BatchRecord(
@@ -125,7 +126,8 @@ def release(engine: Engine, as_of: date, ledger: Ledger) -> Released:
     outcome, kept = ledger.record_batch(record, assignments_of(batch), replace_recorded=True)
     if outcome is RecordOutcome.KEPT_FIRST:
         return Released(kept, "kept", "The batch of this day has left; it is never changed.")
-    emit_batch(settings.outbox_dir, batch, sender=sender_of(settings), crm_updates=updates)
+    key = load_key(settings.secrets_dir)
+    emit_batch(settings.outbox_dir, batch, sender=sender_of(settings), key=key, crm_updates=updates)
     ledger.mark_emitted(batch.batch_id)
     return Released(ledger.batch_of(as_of=as_of, sender_id=settings.sender_id), "emitted")
 

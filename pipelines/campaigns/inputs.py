@@ -18,6 +18,7 @@ from contracts.settings import Settings
 from pipelines.resources import PROJECT_ROOT, Engine
 from pipelines.warehouse import Warehouse
 from recovery.ledger import Ledger, ledger_url, open_ledger
+from recovery.tokens import load_key
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
 
 # Tables whose rows decide the plan, with the columns that identify their order-free content.
 _TABLES: Final = ("marts.dim_people", "marts.fct_permissions", "marts.source_health")
-_CODE: Final = ("permission", "planning", "drafting", "sinks", "batch.py", "results.py")
+_CODE: Final = ("permission", "planning", "drafting", "sinks", "batch.py", "results.py", "tokens.py")
 
 PEOPLE_SQL: Final = """
     select p.*, coalesce(s.spell, 1)::integer as cycle
@@ -111,6 +112,7 @@ def input_fingerprint(engine: Engine, as_of: date, ledger: Ledger, *, state: dic
     content: dict[str, Any] = {
         "code": code_digest(),
         "settings": settings_digest(engine.settings),
+        "key": load_key(engine.settings.secrets_dir).key_id,
         "scores": scores.sha256 if scores else None,
         "state": state,
         "assignments": hashlib.sha256(

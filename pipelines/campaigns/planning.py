@@ -20,6 +20,7 @@ from recovery.control import is_paused
 from recovery.drafting import Drafter, DraftError, SenderFacts, lead_facts
 from recovery.permission import WORDS, load_rules
 from recovery.planning import Plan, PlanInputs, PlanPolicy, load_playbooks, make_plan, touch_id
+from recovery.tokens import load_key
 
 
 def sender_of(settings: Settings) -> SenderFacts:
@@ -154,7 +155,8 @@ def write_touches(
     rows = chosen_rows(table).to_pylist()
     if not rows:
         return [], frozenset()
-    drafter = Drafter(sender_of(settings), style=settings.style)
+    key = load_key(settings.secrets_dir)
+    drafter = Drafter(sender_of(settings), style=settings.style, key=key, list_id=settings.sender_id)
     templates = {(book.name, step.step): step.template for book in load_playbooks() for step in book.steps}
     touches, failed = [], set()
     for row in rows:

@@ -22,7 +22,7 @@ class SenderFacts:
         name: name of the organisation or person.
         postal_address: valid physical address.
         from_address: mailbox of the From header.
-        unsubscribe_url: HTTPS page; the touch's token is appended as parameter `t`.
+        unsubscribe_url: HTTPS page; a token is appended as parameter `t`.
     """
 
     name: str
@@ -40,10 +40,10 @@ class SenderFacts:
             and re.fullmatch(r"https://[^\s<>\"']+", self.unsubscribe_url) is not None
         )
 
-    def unsubscribe_link(self, touch_id: str) -> str:
-        """The page with the touch's opaque token."""
+    def unsubscribe_link(self, token: str) -> str:
+        """The page with an opaque token (`recovery.tokens`)."""
         separator = "&" if "?" in self.unsubscribe_url else "?"
-        return f"{self.unsubscribe_url}{separator}t={touch_id}"
+        return f"{self.unsubscribe_url}{separator}t={token}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,12 +19,13 @@ _LONGEST_TEXT_MESSAGE: Final = 480
 _FAKE_REPLY: Final = re.compile(r"(?i)^\s*(?:re|fwd?|aw|wg)\s*:")
 _URL: Final = re.compile(r"(?i)\b(?:https?|ftp|javascript|data):[^\s<>\"']+")
 _TEMPLATE_REST: Final = re.compile(r"\{\{|\{%|\{#|%\}|\}\}")
+_OBJECT: Final = re.compile(r"</?[A-Za-z_!][^<>]*>")
 _PRESSURE: Final = re.compile(
     r"(?i)\b(?:act now|last chance|urgent|don't miss|limited time|you must|final notice|100 ?% free|guaranteed)\b"
 )
 
 
-def lint(draft: Draft, sender: SenderFacts, *, touch_id: str) -> tuple[str, ...]:
+def lint(draft: Draft, sender: SenderFacts, *, link: str) -> tuple[str, ...]:
     """Problems of a draft, none when it may leave.
 
     Checks: one-line subject without a fake reply mark (CAN-SPAM, 15 U.S.C. 7704(a)(2)); for e-mail the postal
@@ -45,8 +46,10 @@ def lint(draft: Draft, sender: SenderFacts, *, touch_id: str) -> tuple[str, ...]
         problems.append("the tone presses")
     if not draft.text.strip():
         problems.append("the message is empty")
+    if _OBJECT.search(draft.subject + "\n" + draft.text):
+        problems.append("mark-up or an object of the program in plain text")
     if draft.channel is Channel.EMAIL:
-        problems += _lint_email(draft, sender, sender.unsubscribe_link(touch_id))
+        problems += _lint_email(draft, sender, link)
     elif _URL.search(both):
         problems.append("a link that is not ours")
     if draft.channel is Channel.SMS:

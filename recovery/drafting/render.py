@@ -18,9 +18,11 @@ from contracts.errors import PermanentError
 from contracts.words import Channel
 from recovery.drafting.facts import LeadFacts, SenderFacts, is_mailbox
 from recovery.drafting.lint import lint
+from recovery.tokens import TokenKey
 
 HERE: Final = Path(__file__).parent
-_PARTS: Final = ("subject", "opening", "value", "call_to_action", "task", "sms")
+_MAIL_PARTS: Final = ("subject", "opening", "value", "call_to_action")
+_PARTS: Final = (*_MAIL_PARTS, "task", "sms")
 # What a template of the operator's own can raise while it renders.
 _TEMPLATE_FAULTS: Final = (TemplateError, ArithmeticError, LookupError, TypeError, ValueError, AttributeError)
 STYLES: Final = ("educational", "friendly", "professional")
@@ -56,6 +58,8 @@ class Drafter:
 
     Args:
         sender: who writes; must be complete.
+        key: makes the unsubscribe links. It is one of the inputs: another key gives other bytes.
+        list_id: the list that the links end, the sender's identifier.
         style: educational, friendly or professional.
         folder: templates.
 
@@ -63,12 +67,23 @@ class Drafter:
         PermanentError: a template is missing or malformed.
     """
 
-    def __init__(self, sender: SenderFacts, *, style: str, folder: Path = HERE / "templates") -> None:
-        self._sender = sender
+    def __init__(
+        self,
+        sender: SenderFacts,
+        *,
+        style: str,
+        key: TokenKey,
+        list_id: str = "main",
+        folder: Path = HERE / "templates",
+    ) -> None:
+        self._sender, self._key, self._list_id = sender, key, list_id
         plain = {"undefined": StrictUndefined, "keep_trailing_newline": True, "loader": FileSystemLoader(folder)}
+        plain["finalize"] = _only_words
         # Two worlds: text is written as it is, HTML is escaped.
         self._text = ImmutableSandboxedEnvironment(autoescape=False, **plain)
         self._html = ImmutableSandboxedEnvironment(autoescape=True, **plain)
+        for environment in (self._text, self._html):
+            environment.globals.clear()  # no functions, no classes
         try:
             self._layout = {
                 name: (self._html if name.endswith("html.j2") else self._text).get_template(name)
@@ -120,6 +135,31 @@ class Drafter:
         Raises:
             DraftError: the address cannot stand in a header, a template fails, or the linter objects.
         """
+        link = self.unsubscribe_link(touch_id)
+        try:
+            subject, text, html = self.words(channel, template, lead, link=link, barred=barred)
+        except _TEMPLATE_FAULTS as error:
+            raise DraftError(f"The template {template} fails: {error}.", where=f"touch {touch_id}") from error
+        draft = _sealed(channel, to_address, subject, text, html, touch_id)
+        problems = lint(draft, self._sender, link=link)
+        if channel is Channel.EMAIL and not is_mailbox(to_address):
+            problems = (*problems, "the address is not a plain mailbox")
+        if problems:
+            raise DraftError(f"The message is not fit to be sent: {'; '.join(problems)}.", where=f"touch {touch_id}")
+        return draft
+
+    def unsubscribe_link(self, touch_id: str) -> str:
+        """The link of one touch."""
+        return self._sender.unsubscribe_link(self._key.token(touch_id, list_id=self._list_id))
+
+    def words(
+        self, channel: Channel, template: str, lead: LeadFacts, *, link: str, barred: str = "none"
+    ) -> tuple[str, str, str]:
+        """Subject, text and HTML as rendered, not yet judged by the linter.
+
+        Raises:
+            DraftError: there is no such template.
+        """
         phrases = self._phrases.get(template)
         if phrases is None:
             raise DraftError(f"There is no template {template}.", where="recovery/drafting/templates")
@@ -127,21 +167,11 @@ class Drafter:
             "lead": lead,
             "sender": self._sender,
             "pain": self._personas[lead.persona]["pain"],
-            "unsubscribe_link": self._sender.unsubscribe_link(touch_id),
+            "unsubscribe_link": link,
             "barred": barred,
         }
-        try:
-            words = {part: _one_line(phrases[part].render(facts)) for part in _PARTS}
-            subject, text, html = self._compose(channel, facts | words)
-        except _TEMPLATE_FAULTS as error:
-            raise DraftError(f"The template {template} fails: {error}.", where=f"touch {touch_id}") from error
-        draft = _sealed(channel, to_address, subject, text, html, touch_id)
-        problems = lint(draft, self._sender, touch_id=touch_id)
-        if channel is Channel.EMAIL and not is_mailbox(to_address):
-            problems = (*problems, "the address is not a plain mailbox")
-        if problems:
-            raise DraftError(f"The message is not fit to be sent: {'; '.join(problems)}.", where=f"touch {touch_id}")
-        return draft
+        parts = _MAIL_PARTS if channel is Channel.EMAIL else ("sms",) if channel is Channel.SMS else ("subject", "task")
+        return self._compose(channel, facts | {part: _one_line(phrases[part].render(facts)) for part in parts})
 
     def _compose(self, channel: Channel, facts: Mapping[str, Any]) -> tuple[str, str, str]:
         if channel is Channel.EMAIL:
@@ -151,6 +181,13 @@ class Drafter:
             return "", facts["sms"], ""
         name = "call.txt.j2" if channel is Channel.CALL else "crm_task.txt.j2"
         return facts["subject"], self._layout[name].render(facts), ""
+
+
+def _only_words(value: object) -> object:
+    """What a template may print: text and numbers, never an object of the program."""
+    if isinstance(value, (str, int, float)):
+        return value
+    raise TypeError("a template prints something that is no text")
 
 
 def _one_line(text: str) -> str:

@@ -6,10 +6,11 @@ import csv
 import io
 import json
 import shutil
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from datetime import date
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import pyarrow as pa
 
@@ -20,6 +21,7 @@ from recovery.batch import Batch, Touch
 from recovery.drafting import SenderFacts, build_eml
 from recovery.sinks.crm_update import write_crm_updates
 from recovery.sinks.formula import guard
+from recovery.tokens import TokenKey
 
 COLUMNS: Final = (
     "touch_id", "person_id", "source", "crm", "record_object", "record_id", "channel", "to_address", "not_before",
@@ -27,7 +29,7 @@ COLUMNS: Final = (
 )  # fmt: skip
 
 
-def emit_batch(outbox: Path, batch: Batch, *, sender: SenderFacts, crm_updates: pa.Table) -> Path:
+def emit_batch(outbox: Path, batch: Batch, *, sender: SenderFacts, key: TokenKey, crm_updates: pa.Table) -> Path:
     """Write `<outbox>/<batch_id>/`; a batch that is there already is left alone.
 
     Everything is written beside it and renamed at the end, so that a reader sees all or nothing and a killed
@@ -37,6 +39,7 @@ def emit_batch(outbox: Path, batch: Batch, *, sender: SenderFacts, crm_updates: 
         outbox: root of emitted batches.
         batch: what leaves; held-out touches are counted and written nowhere.
         sender: who writes.
+        key: makes the unsubscribe links; the same key as in the drafts, and with them one of the inputs of the bytes.
         crm_updates: see `write_crm_updates`.
 
     Raises:
@@ -48,32 +51,46 @@ def emit_batch(outbox: Path, batch: Batch, *, sender: SenderFacts, crm_updates: 
         return target
     staging = _fresh(outbox, batch.batch_id)
     files = {name: (path, rows) for name, path, rows in _write_channels(staging, batch.planned)}
-    _write_mails(staging, batch.planned, sender, files)
+    _write_mails(staging, batch, sender, key, files)
     for name, rows in write_crm_updates(staging, crm_updates).items():
         files[name] = (staging / name, rows)
     manifest = {
+        "kind": "batch",
         "batch_id": batch.batch_id,
         "sha256": batch.sha256,
         "as_of_date": batch.as_of.isoformat(),
         "sender_id": batch.sender_id,
         "planned": len(batch.planned),
         "held_out": batch.held_out,
-        "files": {name: {"sha256": sha256_file(path), "rows": rows} for name, (path, rows) in sorted(files.items())},
+        "files": _described(files),
     }
-    (staging / "manifest.json").write_text(json.dumps(manifest, indent=2) + "\n", encoding="utf-8")
+    _write_manifest(staging, manifest)
     _settle(staging, target)
     return target
 
 
-def emit_scores(outbox: Path, name: str, crm_updates: pa.Table) -> Path | None:
-    """Write `<outbox>/<name>/crm_update_<crm>.csv` for a day without a batch; None without rows.
+def emit_scores(outbox: Path, *, as_of: date, sender_id: str, crm_updates: pa.Table) -> Path | None:
+    """Write `<outbox>/<day>-scores/crm_update_<crm>.csv` for a day without a batch; None without rows.
 
-    The folder has no manifest: nothing in it is to be sent. It follows the day's scores when they change.
+    Its manifest says `"kind": "scores"` and names no batch: nothing in the folder is to be sent. It follows the day's
+    scores when they change.
     """
     if crm_updates.num_rows == 0:
         return None
+    name = f"{as_of.isoformat()}-scores"
     staging = _fresh(outbox, name)
-    write_crm_updates(staging, crm_updates)
+    files = {file: (staging / file, rows) for file, rows in write_crm_updates(staging, crm_updates).items()}
+    manifest = {
+        "kind": "scores",
+        "batch_id": None,
+        "sha256": None,
+        "as_of_date": as_of.isoformat(),
+        "sender_id": sender_id,
+        "planned": 0,
+        "held_out": 0,
+        "files": _described(files),
+    }
+    _write_manifest(staging, manifest)
     target = outbox / name
     if target.exists():
         old = {path.name: sha256_file(path) for path in target.iterdir()}
@@ -83,6 +100,14 @@ def emit_scores(outbox: Path, name: str, crm_updates: pa.Table) -> Path | None:
         shutil.rmtree(target)
     _settle(staging, target)
     return target
+
+
+def _described(files: Mapping[str, tuple[Path, int]]) -> dict[str, dict[str, Any]]:
+    return {name: {"sha256": sha256_file(path), "rows": rows} for name, (path, rows) in sorted(files.items())}
+
+
+def _write_manifest(folder: Path, manifest: Mapping[str, Any]) -> None:
+    (folder / "manifest.json").write_text(json.dumps(manifest, indent=2) + "\n", encoding="utf-8")
 
 
 def _fresh(outbox: Path, name: str) -> Path:
@@ -159,14 +184,15 @@ def _cells(touch: Touch) -> tuple[str, ...]:
 
 
 def _write_mails(
-    folder: Path, touches: Iterable[Touch], sender: SenderFacts, files: dict[str, tuple[Path, int]]
+    folder: Path, batch: Batch, sender: SenderFacts, key: TokenKey, files: dict[str, tuple[Path, int]]
 ) -> None:
-    mails = [touch for touch in touches if touch.draft.channel is Channel.EMAIL]
+    mails = [touch for touch in batch.planned if touch.draft.channel is Channel.EMAIL]
     if not mails:
         return
     (folder / "eml").mkdir()
     for touch in mails:
-        data = build_eml(touch.draft, sender, touch_id=touch.touch_id, not_before=touch.not_before)
+        link = sender.unsubscribe_link(key.token(touch.touch_id, list_id=batch.sender_id))
+        data = build_eml(touch.draft, sender, touch_id=touch.touch_id, not_before=touch.not_before, link=link)
         path = folder / "eml" / f"{touch.touch_id}.eml"
         path.write_bytes(data)
         files[f"eml/{path.name}"] = (path, 1)

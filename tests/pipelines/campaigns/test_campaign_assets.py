@@ -261,7 +261,7 @@ def test_a_held_day_ends_well_and_plans_nobody(
     assert world.facts()["skipped"] == {reason: 60}
     assert world.facts("campaign_batch")["batch_id"] is None
     assert ledger_people(world) == []
-    assert list(world.outbox_bytes()) == [f"{DAY}-scores/crm_update_hubspot.csv"]
+    assert list(world.outbox_bytes()) == [f"{DAY}-scores/crm_update_hubspot.csv", f"{DAY}-scores/manifest.json"]
 
 
 def test_a_pause_holds_the_day_and_ends(world: World) -> None:

@@ -147,8 +147,10 @@ class World:
         return Engine(root=str(self.root), overrides=overrides, fixed_now="2026-06-01T05:00:00+00:00")
 
     def write(self, as_of: date = DAY) -> None:
-        """Put people, permissions, snapshots, labels and scores of a day in place."""
+        """Put people, permissions, snapshots, labels, scores of a day and a fixed key in place."""
         engine = self.engine()
+        engine.settings.secrets_dir.mkdir(parents=True, exist_ok=True)
+        (engine.settings.secrets_dir / "unsubscribe.key").write_text("5a" * 32)
         people = [row | {"as_of_date": as_of} for row in self.people]
         tables = {
             "marts.dim_people": pa.Table.from_pylist(people, schema=PEOPLE_SCHEMA),

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import html as html_
+import re
+import shutil
+from dataclasses import replace
 from datetime import datetime
 from email import message_from_bytes, policy
 from pathlib import Path
@@ -13,15 +17,18 @@ from hypothesis import strategies as st
 from contracts.errors import PermanentError
 from contracts.words import Channel
 from recovery.drafting import Draft, Drafter, DraftError, SenderFacts, build_eml, lead_facts, lint, render
-from recovery.drafting.facts import plain
+from recovery.drafting.facts import LeadFacts, plain
 from recovery.drafting.render import HERE, STYLES
 from recovery.planning import load_playbooks
+from recovery.tokens import key_of
 
 SENDER = SenderFacts(
     "Ärzte & Söhne GmbH", "1 Main Street, Springfield, IL 62701", "hello@acme.example", "https://acme.example/u?l=1"
 )
 TEMPLATES = sorted({step.template for playbook in load_playbooks() for step in playbook.steps})
-DRAFTER = Drafter(SENDER, style="friendly")
+KEY = key_of(bytes(range(32)))
+DRAFTER = Drafter(SENDER, style="friendly", key=KEY)
+LINK = DRAFTER.unsubscribe_link("touch-1")
 FULL = {
     "first_name": "Zoë",
     "job_title": "VP Sales",
@@ -44,7 +51,7 @@ def write(
 @pytest.mark.parametrize("style", STYLES)
 @pytest.mark.parametrize("row", [FULL, {}])
 def test_every_template_style_and_channel_passes_the_linter(template: str, style: str, row: dict[str, object]) -> None:
-    drafter = Drafter(SENDER, style=style)
+    drafter = Drafter(SENDER, style=style, key=KEY)
     lead = lead_facts(row, persona=drafter.persona("VP Sales"))
     for channel, to in (
         (Channel.EMAIL, "zoe@example.com"),
@@ -53,7 +60,7 @@ def test_every_template_style_and_channel_passes_the_linter(template: str, style
         (Channel.CRM_TASK, ""),
     ):
         draft = drafter.draft(channel=channel, template=template, touch_id="t", lead=lead, to_address=to)
-        assert lint(draft, SENDER, touch_id="t") == ()
+        assert lint(draft, SENDER, link=drafter.unsubscribe_link("t")) == ()
         assert "None" not in draft.text + draft.subject
         if row and channel is Channel.EMAIL:
             assert "Zoë" in draft.text
@@ -66,10 +73,10 @@ def test_the_persona_follows_the_title() -> None:
 
 
 def test_a_mail_has_what_the_law_and_the_mailbox_ask_for() -> None:
-    data = build_eml(write(FULL), SENDER, touch_id="touch-1", not_before=NOON)
-    assert data == build_eml(write(FULL), SENDER, touch_id="touch-1", not_before=NOON)
+    data = build_eml(write(FULL), SENDER, touch_id="touch-1", not_before=NOON, link=LINK)
+    assert data == build_eml(write(FULL), SENDER, touch_id="touch-1", not_before=NOON, link=LINK)
     mail = message_from_bytes(data, policy=policy.default)
-    assert mail["List-Unsubscribe"] == "<https://acme.example/u?l=1&t=touch-1>"
+    assert mail["List-Unsubscribe"] == f"<{LINK}>"
     assert mail["List-Unsubscribe-Post"] == "List-Unsubscribe=One-Click"
     assert mail["Message-ID"] == "<touch-1@acme.example>"
     assert mail["Date"].datetime.replace(tzinfo=None) == NOON
@@ -78,7 +85,7 @@ def test_a_mail_has_what_the_law_and_the_mailbox_ask_for() -> None:
         body = mail.get_body((kind,)).get_content()  # type: ignore[union-attr]
         assert SENDER.postal_address in body
         assert "This is an advertisement" in body
-        assert "touch-1" in body
+        assert LINK in html_.unescape(body)
     assert all(len(line) <= 998 for line in data.split(b"\r\n"))
 
 
@@ -99,7 +106,7 @@ BROKEN = [
 def test_the_linter_blocks(change: dict[str, str], problem: str) -> None:
     good = write(FULL)
     values = {name: getattr(good, name) for name in Draft.__slots__} | change
-    assert any(problem in found for found in lint(Draft(**values), SENDER, touch_id="touch-1"))
+    assert any(problem in found for found in lint(Draft(**values), SENDER, link=LINK))
 
 
 @pytest.mark.parametrize(
@@ -108,7 +115,7 @@ def test_the_linter_blocks(change: dict[str, str], problem: str) -> None:
 def test_the_linter_blocks_what_does_not_belong(addition: str) -> None:
     good = write(FULL)
     values = {name: getattr(good, name) for name in Draft.__slots__} | {"text": f"{good.text}\n{addition}"}
-    assert lint(Draft(**values), SENDER, touch_id="touch-1")
+    assert lint(Draft(**values), SENDER, link=LINK)
 
 
 EXPRESSIONS = [
@@ -125,35 +132,78 @@ WRAPS = ["{{{{ {} }}}}", "{{{{- {} -}}}}", "{{% print({}) %}}", "{{% set x = {} 
 PAYLOADS = [wrap.format(expression) for wrap in WRAPS for expression in EXPRESSIONS]
 
 
-def test_300_template_injections_in_lead_fields_are_never_evaluated() -> None:
-    assert len(PAYLOADS) >= 300
+MARK = "Qzmarkq"
+FIELDS = ("first_name", "job_title", "company_name", "industry", "city")
+
+
+def escaped(text: str) -> str:
+    for sign, name in (("&", "&amp;"), ("<", "&lt;"), (">", "&gt;"), ("'", "&#39;"), ('"', "&#34;")):
+        text = text.replace(sign, name)
+    return text
+
+
+@pytest.mark.parametrize("template", TEMPLATES)
+def test_300_injections_in_lead_fields_stand_as_they_are_or_nowhere(template: str) -> None:
+    """What is rendered equals the same message with the literal in its place, escaped in the HTML."""
+    assert len(set(PAYLOADS)) >= 300
+    persona = DRAFTER.persona(None)
+
+    def raw(channel: Channel, value: str) -> tuple[str, str, str]:
+        lead = LeadFacts(**dict.fromkeys(FIELDS, value), persona=persona, priority="high")
+        return DRAFTER.words(channel, template, lead, link=LINK)
+
+    for channel in (Channel.EMAIL, Channel.CALL, Channel.CRM_TASK, Channel.SMS):
+        marked = raw(channel, MARK)
+        for payload in PAYLOADS:  # past the allow-list of facts, as if it did not exist
+            literal = payload.replace(MARK, "")
+            subject, text, page = raw(channel, payload)
+            assert subject == marked[0].replace(MARK, literal)
+            assert text == marked[1].replace(MARK, literal)
+            assert page == marked[2].replace(MARK, escaped(literal))
+
+
+def test_300_injections_in_lead_fields_do_not_even_get_there() -> None:
     neutral = write({})
+    shown = 0
     for payload in PAYLOADS:
-        row = dict.fromkeys(("first_name", "job_title", "company_name", "industry", "city"), payload)
-        draft = write(row)
-        if draft.text != neutral.text:  # harmless text may stand as it is, and only as it is
-            assert payload in draft.text
-            assert plain(payload, longest=60, words=8) == payload
-        assert "49" not in draft.text.replace(payload, "")
+        draft = write(dict.fromkeys(FIELDS, payload))
+        fact = plain(payload, longest=40, words=3)
+        shown += draft.text != neutral.text
+        expected = write({}) if draft.text == neutral.text else write(dict.fromkeys(FIELDS, MARK))
+        assert draft.text == neutral.text or fact == payload or payload in draft.text
+        assert draft.text == neutral.text or len(draft.text) >= len(expected.text) - 200
+        assert not re.search(r"[{}%<]", draft.text)
+    assert shown < 10
 
 
-def test_300_template_injections_in_templates_reach_nothing(tmp_path: Path) -> None:
-    import shutil
+# What an operator's own template may print at most: its own literal text, arithmetic and the facts it was given.
+HARMLESS = re.compile(r"(?:Ann ?)?(?:49|7*|\{\{49|Zoë|True|False|a*|)")
+LITERAL = ("${", "#{", "<%=", "# ", "%{", "[[")
 
-    from jinja2.sandbox import ImmutableSandboxedEnvironment
 
-    shutil.copytree(HERE / "templates", tmp_path / "t")
-    environment = DRAFTER._text
-    assert isinstance(environment, ImmutableSandboxedEnvironment)
-    facts = {"lead": lead_facts(FULL, persona="leader"), "sender": SENDER}
-    dangerous = ("uid=", "<class", "<module", "<built-in", "<function", "{'__")
-    for payload in PAYLOADS:
-        try:
-            shown = environment.from_string(payload).render(facts)
-        except render._TEMPLATE_FAULTS:
-            continue
-        shown = shown.replace(payload, "")
-        assert not any(word in shown for word in dangerous if word not in payload), payload
+def test_300_injections_in_templates_reach_no_object_and_no_secret(monkeypatch: pytest.MonkeyPatch) -> None:
+    canary = "canary-7f3a91"
+    monkeypatch.setenv("RECOVERY_CANARY", canary)
+    facts_ = {"lead": lead_facts(FULL, persona="leader"), "sender": SENDER, "pain": "p", "barred": "none"}
+    failed, good = 0, write(FULL)
+    for environment in (DRAFTER._text, DRAFTER._html):
+        for payload in PAYLOADS:
+            try:
+                shown = environment.from_string(payload).render(facts_)
+            except render._TEMPLATE_FAULTS:
+                failed += 1
+                continue
+            if payload.startswith("{%raw%}"):
+                assert shown == payload.removeprefix("{%raw%}").removesuffix("{%endraw%}")
+            elif payload.startswith(LITERAL):
+                assert shown == payload
+            else:
+                message = replace(good, text=f"{good.text}\n{html_.unescape(shown)}")
+                is_blocked = bool(lint(message, SENDER, link=LINK))
+                assert is_blocked or HARMLESS.fullmatch(shown.removeprefix("\\").strip()), (payload, shown)
+            assert canary not in shown
+            assert KEY.secret.hex() not in shown
+    assert failed > 300
 
 
 def test_markup_and_prompts_in_fields_do_not_reach_the_reader() -> None:
@@ -175,10 +225,31 @@ def test_markup_and_prompts_in_fields_do_not_reach_the_reader() -> None:
         assert plain(name, longest=60, words=8) == name
 
 
+@settings(max_examples=25, deadline=None)
+@given(
+    st.text(st.characters(exclude_categories=["Cs", "Cc", "Zl", "Zp"]), min_size=1, max_size=150),
+    st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\x1c\x1d\x1e\x85\u2028\u2029"), max_size=300),
+)
+def test_the_message_reads_back_as_it_was_written(subject: str, text: str) -> None:
+    draft = replace(write(FULL), subject=" ".join(subject.split()) or "x", text=text)
+    data = build_eml(draft, SENDER, touch_id="touch-1", not_before=NOON, link=LINK)
+    assert b"\n" not in data.replace(b"\r\n", b"")
+    assert all(len(line) <= 998 for line in data.split(b"\r\n"))
+    mail = message_from_bytes(data, policy=policy.default)
+    assert not mail.defects
+    assert [part.get_content_type() for part in mail.iter_parts()] == ["text/plain", "text/html"]
+    assert " ".join(str(mail["Subject"]).split()) == draft.subject
+    lines = text.replace("\r\n", "\n").replace("\r", "\n")
+    body = mail.get_body(("plain",)).get_content().replace("\r\n", "\n")  # type: ignore[union-attr]
+    assert body.rstrip("\n") == lines.rstrip("\n")
+    assert mail["List-Unsubscribe"] == f"<{LINK}>"
+    assert b"\r\nList-Unsubscribe: <" + LINK.encode() in data
+
+
 anything = st.text(st.characters(exclude_categories=["Cs"]), max_size=80)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=80, deadline=None)
 @given(anything, anything, st.sampled_from(["\r\n", "\n", "\r", "\x0b", "\u2028", "\x85", ""]))
 def test_no_field_adds_a_header(name: str, company: str, break_: str) -> None:
     row = FULL | {
@@ -186,7 +257,7 @@ def test_no_field_adds_a_header(name: str, company: str, break_: str) -> None:
         "company_name": f"{company}{break_}X-Evil: 1",
         "city": name,
     }
-    data = build_eml(write(row), SENDER, touch_id="touch-1", not_before=NOON)
+    data = build_eml(write(row), SENDER, touch_id="touch-1", not_before=NOON, link=LINK)
     mail = message_from_bytes(data, policy=policy.default)
     assert sorted(mail.keys()) == sorted(
         ["From", "To", "Subject", "Date", "Message-ID", "List-Unsubscribe", "List-Unsubscribe-Post",
@@ -217,13 +288,11 @@ def test_a_sender_is_complete_or_not() -> None:
 
 
 def test_a_missing_fact_in_a_template_is_an_error_for_that_lead_only(tmp_path: Path) -> None:
-    import shutil
-
     folder = tmp_path / "t"
     shutil.copytree(HERE / "templates", folder)
     path = folder / "b2b_check_in.yml"
     path.write_text(path.read_text().replace("{{ pain }}", "{{ lead.secret }}"))
-    drafter = Drafter(SENDER, style="friendly", folder=folder)
+    drafter = Drafter(SENDER, style="friendly", key=KEY, folder=folder)
     with pytest.raises(DraftError, match="b2b_check_in"):
         write(FULL, drafter=drafter)
     assert write(FULL, drafter=drafter, template="home_check_in").text
@@ -233,10 +302,8 @@ def test_a_missing_fact_in_a_template_is_an_error_for_that_lead_only(tmp_path: P
 
 
 def test_a_broken_template_is_told(tmp_path: Path) -> None:
-    import shutil
-
     folder = tmp_path / "t"
     shutil.copytree(HERE / "templates", folder)
     (folder / "email.txt.j2").write_text("{% if %}")
     with pytest.raises(PermanentError, match="template"):
-        Drafter(SENDER, style="friendly", folder=folder)
+        Drafter(SENDER, style="friendly", key=KEY, folder=folder)

@@ -13,12 +13,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from contracts.errors import PermanentError
+from contracts.files import sha256_file
 from contracts.words import Channel
 from recovery.batch import Batch, Touch, assignments_of, make_batch
 from recovery.drafting import Draft, SenderFacts
 from recovery.sinks import CRM_UPDATE_SCHEMA, emit_batch, emit_scores, guard, write_crm_updates
+from recovery.tokens import key_of
 
 SENDER = SenderFacts("Acme", "1 Main Street", "hello@acme.example", "https://acme.example/u")
+KEY = key_of(bytes(32))
 SIGNS = ["=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠", "−"]
 BLANKS = ["", " ", "  ", "\t", "\u00a0",
           "\u2003", "\ufeff", "\u200b", "\x00", "\x01", "\x0b",
@@ -83,7 +86,7 @@ def test_200_formula_prefixes_are_harmless_in_every_export(tmp_path: Path) -> No
     assert len(PREFIXES) >= 200
     texts = [f"{prefix}HYPERLINK(0)" for prefix in PREFIXES]
     evil = [touch(n, text=text) for n, text in enumerate(texts)]
-    folder = emit_batch(tmp_path, batch(*evil), sender=SENDER, crm_updates=updates(*texts))
+    folder = emit_batch(tmp_path, batch(*evil), sender=SENDER, key=KEY, crm_updates=updates(*texts))
     for name in ("email.csv", "crm_update_hubspot.csv"):
         rows = cells(folder / name)
         assert len(rows) == len(texts) + 1
@@ -102,14 +105,16 @@ def test_no_text_is_ever_a_formula(text: str) -> None:
 
 
 def test_phone_numbers_are_written_as_tel_addresses(tmp_path: Path) -> None:
-    folder = emit_batch(tmp_path, batch(touch(1, channel=Channel.CALL)), sender=SENDER, crm_updates=updates("1"))
+    folder = emit_batch(
+        tmp_path, batch(touch(1, channel=Channel.CALL)), sender=SENDER, key=KEY, crm_updates=updates("1")
+    )
     assert cells(folder / "call.csv")[1][7] == "tel:+12125550001"
     assert not (folder / "eml").exists()
 
 
 def test_held_out_touches_are_counted_and_written_nowhere(tmp_path: Path) -> None:
     made = batch(touch(1), touch(2, arm="held_out"), touch(3, arm="explored"))
-    folder = emit_batch(tmp_path, made, sender=SENDER, crm_updates=updates("1"))
+    folder = emit_batch(tmp_path, made, sender=SENDER, key=KEY, crm_updates=updates("1"))
     manifest = json.loads((folder / "manifest.json").read_text())
     assert (manifest["planned"], manifest["held_out"]) == (2, 1)
     assert not any(b"touch-0002" in path.read_bytes() for path in folder.rglob("*") if path.is_file())
@@ -128,29 +133,35 @@ def test_emitting_twice_changes_nothing_and_leftovers_are_replaced(tmp_path: Pat
     leftover = tmp_path / f".{made.batch_id}.tmp"
     leftover.mkdir()
     (leftover / "email.csv").write_text("half")
-    folder = emit_batch(tmp_path, made, sender=SENDER, crm_updates=updates("1"))
+    folder = emit_batch(tmp_path, made, sender=SENDER, key=KEY, crm_updates=updates("1"))
     before = {path: (path.read_bytes(), path.stat().st_mtime_ns) for path in folder.rglob("*") if path.is_file()}
-    assert emit_batch(tmp_path, made, sender=SENDER, crm_updates=updates("2")) == folder
+    assert emit_batch(tmp_path, made, sender=SENDER, key=KEY, crm_updates=updates("2")) == folder
     assert {path: (path.read_bytes(), path.stat().st_mtime_ns) for path in before} == before
     assert [path.name for path in tmp_path.iterdir()] == [made.batch_id]
 
 
 def test_a_folder_that_somebody_changed_is_told(tmp_path: Path) -> None:
     made = batch(touch(1))
-    folder = emit_batch(tmp_path, made, sender=SENDER, crm_updates=updates("1"))
+    folder = emit_batch(tmp_path, made, sender=SENDER, key=KEY, crm_updates=updates("1"))
     (folder / "manifest.json").write_text("{}")
     with pytest.raises(PermanentError, match="another content"):
-        emit_batch(tmp_path, made, sender=SENDER, crm_updates=updates("1"))
+        emit_batch(tmp_path, made, sender=SENDER, key=KEY, crm_updates=updates("1"))
 
 
 def test_scores_alone_follow_the_day(tmp_path: Path) -> None:
-    assert emit_scores(tmp_path, "scores", updates()) is None
-    folder = emit_scores(tmp_path, "scores", updates("1"))
-    assert folder is not None
-    assert emit_scores(tmp_path, "scores", updates("1")) == folder
-    emit_scores(tmp_path, "scores", updates("1", "2"))
+    def emit(*values: str) -> Path | None:
+        return emit_scores(tmp_path, as_of=date(2026, 6, 1), sender_id="main", crm_updates=updates(*values))
+
+    assert emit() is None
+    folder = emit("1")
+    assert folder == tmp_path / "2026-06-01-scores"
+    assert emit("1") == folder
+    emit("1", "2")
     assert len(cells(folder / "crm_update_hubspot.csv")) == 3
-    assert not (folder / "manifest.json").exists()
+    manifest = json.loads((folder / "manifest.json").read_text())
+    assert (manifest["kind"], manifest["batch_id"], manifest["planned"]) == ("scores", None, 0)
+    described = manifest["files"]["crm_update_hubspot.csv"]
+    assert described == {"sha256": sha256_file(folder / "crm_update_hubspot.csv"), "rows": 2}
 
 
 def test_each_crm_gets_its_own_file(tmp_path: Path) -> None:

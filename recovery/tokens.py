@@ -1,0 +1,100 @@
+"""Unsubscribe tokens: opaque, bound to one recipient and one list, and impossible to guess without the key."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import hmac
+import os
+import secrets
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
+
+from contracts.errors import PermanentError
+from contracts.files import fsync_path
+
+_NAME: Final = "unsubscribe.key"
+_BYTES: Final = 32
+_MAC_BYTES: Final = 20
+
+
+@dataclass(frozen=True, slots=True)
+class TokenKey:
+    """The installation's key for unsubscribe tokens.
+
+    Attributes:
+        key_id: first 8 hex digits of the key's SHA-256; stands in every token, so that a later key can coexist.
+        secret: 32 random bytes; never shown.
+    """
+
+    key_id: str
+    secret: bytes = field(repr=False)
+
+    def token(self, touch_id: str, *, list_id: str) -> str:
+        """`<key id>.<touch id>.<HMAC-SHA256 of list and touch, 160 bits, base64url>`.
+
+        The touch names recipient and sender in the ledger and nothing about them outside it.
+        """
+        return f"{self.key_id}.{touch_id}.{self._mac(touch_id, list_id)}"
+
+    def touch_of(self, token: str, *, list_id: str) -> str | None:
+        """The touch that a token was made for, or None when this key did not make it for this list."""
+        key_id, _, rest = token.partition(".")
+        touch_id, _, mac = rest.rpartition(".")
+        expected = self._mac(touch_id, list_id)
+        is_ours = hmac.compare_digest(mac.encode(), expected.encode()) and key_id == self.key_id
+        return touch_id if is_ours else None
+
+    def _mac(self, touch_id: str, list_id: str) -> str:
+        message = b"\0".join(part.encode("utf-8", "surrogatepass") for part in ("unsubscribe", list_id, touch_id))
+        digest = hmac.new(self.secret, message, hashlib.sha256).digest()[:_MAC_BYTES]
+        return base64.urlsafe_b64encode(digest).decode().rstrip("=")
+
+
+def key_of(secret: bytes) -> TokenKey:
+    """The key with its identifier."""
+    return TokenKey(hashlib.sha256(secret).hexdigest()[:8], secret)
+
+
+def load_key(folder: Path) -> TokenKey:
+    """Read the key of an installation; the first call makes it (mode 0600, folder 0700).
+
+    Args:
+        folder: `var/secrets`.
+
+    Raises:
+        PermanentError: the file was changed.
+    """
+    path = folder / _NAME
+    if not path.exists():
+        _make(folder, path)
+    try:
+        secret = bytes.fromhex(path.read_text(encoding="ascii").strip())
+    except ValueError:
+        secret = b""
+    if len(secret) != _BYTES:
+        raise PermanentError(
+            "The key of the unsubscribe links cannot be read.",
+            where=str(path),
+            remedy="Restore it from a backup: links in mails that have left are valid under this key only.",
+        )
+    return key_of(secret)
+
+
+def _make(folder: Path, path: Path) -> None:
+    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    temporary = folder / f".{_NAME}.{secrets.token_hex(8)}"
+    handle = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    try:
+        os.write(handle, secrets.token_hex(_BYTES).encode())
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+    try:
+        os.link(temporary, path)  # whoever comes first wins; nobody overwrites a key
+    except FileExistsError:
+        pass
+    finally:
+        temporary.unlink()
+    fsync_path(folder)
