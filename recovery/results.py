@@ -32,10 +32,12 @@ RESULTS_SCHEMA: Final = pa.schema(
         ("immature", pa.int64()),
         ("censored", pa.int64()),
         ("unlabelled", pa.int64()),
+        ("later_steps", pa.int64()),
         ("reactivated", pa.int64()),
         ("rate", pa.float64()),
         ("rate_low", pa.float64()),
         ("rate_high", pa.float64()),
+        ("rate_if_censored_stayed_away", pa.float64()),
     ]
 )
 
@@ -64,6 +66,12 @@ def measure(
 ) -> Results:
     """Compare arms over all playbooks, and within each playbook and channel.
 
+    A person counts once per dormancy spell, with the first step of a playbook, in the arm drawn there. Later steps
+    are counted apart: only those who have not come back get them, so their groups are no longer alike.
+
+    Contact itself makes people opt out and addresses bounce, and such people are censored. Beside each comparison
+    stands the one in which every censored person counts as not returned.
+
     Args:
         assignments: ledger rows known at `as_of` (as_of_date, person_id, account_id, playbook, channel, arm).
         labels: mature labels (as_of_date, person_id, is_reactivated, censored_at).
@@ -74,12 +82,15 @@ def measure(
     rows: list[dict[str, Any]] = []
     comparisons: list[dict[str, Any]] = []
     for scope, playbook, channel, part in _scopes(joined):
-        shares = {}
+        shares, bounds = {}, {}
         for arm in (CONTACTED, HELD_OUT):
             mine = part[part["arm_group"] == arm]
             shares[arm] = share = share_of(mine[mine["status"] == "measured"])
-            rows.append(_row(as_of, scope, playbook, channel, arm, mine, share))
+            bounds[arm] = bound = share_of(_as_not_returned(mine))
+            rows.append(_row(as_of, scope, playbook, channel, arm, mine, share, bound))
         compared = _compare(shares[CONTACTED], shares[HELD_OUT])
+        compared["censored"] = {arm: bounds[arm].people - shares[arm].people for arm in shares}
+        compared["censored_as_not_returned"] = _compare(bounds[CONTACTED], bounds[HELD_OUT])
         comparisons.append({"scope": scope, "playbook": playbook, "channel": channel, **compared})
     due = _ready_on(joined, days=horizon_days + label_lag_days)
     facts = {
@@ -102,8 +113,11 @@ def _join(assignments: pd.DataFrame, labels: pd.DataFrame, *, as_of: date, days:
     is_mature = joined["as_of_date"] + timedelta(days=days) <= pd.Timestamp(as_of)
     is_labelled = (joined["_merge"] == "both").to_numpy(dtype=bool)
     is_lost = is_labelled & joined["is_reactivated"].isna().to_numpy(dtype=bool)
+    is_later = (joined["step"] > joined.groupby(["person_id", "playbook", "cycle"])["step"].transform("min")).to_numpy()
     joined["status"] = np.select(
-        [~is_mature.to_numpy(dtype=bool), ~is_labelled, is_lost], ["immature", "unlabelled", "censored"], "measured"
+        [is_later, ~is_mature.to_numpy(dtype=bool), ~is_labelled, is_lost],
+        ["later_steps", "immature", "unlabelled", "censored"],
+        "measured",
     )
     joined["arm_group"] = np.where(joined["arm"] == Arm.HELD_OUT.value, HELD_OUT, CONTACTED)
     return joined
@@ -116,6 +130,12 @@ def _scopes(joined: pd.DataFrame) -> list[tuple[str, str | None, str | None, pd.
     for (playbook, channel), part in joined.groupby(["playbook", "channel"], sort=True):
         found.append(("playbook and channel", str(playbook), str(channel), part))
     return found
+
+
+def _as_not_returned(rows: pd.DataFrame) -> pd.DataFrame:
+    """Measured and censored people, the latter as not returned."""
+    seen = rows[rows["status"].isin(["measured", "censored"])]
+    return seen.assign(is_reactivated=(seen["is_reactivated"].astype("boolean").fillna(False)))
 
 
 def share_of(rows: pd.DataFrame) -> Share:
@@ -172,7 +192,14 @@ def _compare(contacted: Share, held_out: Share) -> dict[str, Any]:
 
 
 def _row(
-    as_of: date, scope: str, playbook: str | None, channel: str | None, arm: str, rows: pd.DataFrame, share: Share
+    as_of: date,
+    scope: str,
+    playbook: str | None,
+    channel: str | None,
+    arm: str,
+    rows: pd.DataFrame,
+    share: Share,
+    bound: Share,
 ) -> dict[str, Any]:
     counts = rows["status"].value_counts()
     return {
@@ -183,11 +210,16 @@ def _row(
         "arm": arm,
         "assigned": len(rows),
         "people": share.people,
-        **{name: int(counts.get(name, 0)) for name in ("immature", "censored", "unlabelled")},
+        **{name: int(counts.get(name, 0)) for name in ("immature", "censored", "unlabelled", "later_steps")},
         "reactivated": share.returned,
         **{
             name: None if math.isnan(value) else round(value, 6)
-            for name, value in (("rate", share.rate), ("rate_low", share.low), ("rate_high", share.high))
+            for name, value in (
+                ("rate", share.rate),
+                ("rate_low", share.low),
+                ("rate_high", share.high),
+                ("rate_if_censored_stayed_away", bound.rate),
+            )
         },
     }
 
@@ -211,13 +243,30 @@ def verdict(overall: dict[str, Any] | None, joined: pd.DataFrame, *, ready_on: d
             f"least {LEAST_PEOPLE} of each and {LEAST_RETURNED} who came back are needed."
             + (when or " Later batches add to them.")
         )
-    points = {name: 100 * overall[name] for name in ("difference", "low", "high")}
-    span = f"{points['difference']:+.1f} points (95 % interval {points['low']:+.1f} to {points['high']:+.1f})"
+    span, when = _span(overall), _sensitivity(overall) + when
     if overall["low"] > 0:
         return f"Contact brought more people back than would have come anyway: {span}.{when}"
     if overall["high"] < 0:
         return f"Contact kept people away who would have come back: {span}. Stop and look at the words.{when}"
     return f"No effect can be told from chance yet: {span}.{when}"
+
+
+def _span(compared: dict[str, Any]) -> str:
+    points = {name: 100 * compared[name] for name in ("difference", "low", "high")}
+    return f"{points['difference']:+.1f} points (95 % interval {points['low']:+.1f} to {points['high']:+.1f})"
+
+
+def _sensitivity(overall: dict[str, Any]) -> str:
+    """What becomes of the difference when people who dropped out of sight count as not returned."""
+    lost, bound = overall["censored"], overall["censored_as_not_returned"]
+    if not sum(lost.values()):
+        return " Nobody dropped out of sight."
+    changes = (overall["low"] > 0) != (bound["low"] > 0) or (overall["high"] < 0) != (bound["high"] < 0)
+    return (
+        f" Left out are {lost[CONTACTED]:,} contacted and {lost[HELD_OUT]:,} held-out people who dropped out of sight "
+        f"(opt-out, bounce, deletion); counted as not returned, the difference is {_span(bound)}, which "
+        f"{'changes' if changes else 'does not change'} the conclusion."
+    )
 
 
 def empty_labels() -> pd.DataFrame:

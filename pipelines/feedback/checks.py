@@ -14,7 +14,7 @@ from pipelines.resources import Engine
 
 def evaluate_assignments(rows: list[dict[str, Any]], *, assigned: int) -> tuple[bool, str]:
     """Whether each assignment is measured, immature, censored or without a label, and none is counted twice."""
-    parts = ("people", "immature", "censored", "unlabelled")
+    parts = ("people", "immature", "censored", "unlabelled", "later_steps")
     overall = [row for row in rows if row["scope"] == "all"]
     counted = sum(row[name] for row in overall for name in parts)
     return counted == assigned, f"{assigned:,} assignments, {counted:,} accounted for"

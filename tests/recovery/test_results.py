@@ -96,6 +96,41 @@ def test_censored_and_unlabelled_people_are_counted_and_left_out() -> None:
     assert totals == {"assigned": 100, "people": 80, "censored": 10, "unlabelled": 10}
 
 
+def test_people_who_dropped_out_of_sight_bound_the_effect() -> None:
+    """Contact makes some of those opt out who would not come back: left out, they flatter the contacted arm."""
+    frame = assigned(2000)
+    number, is_contacted = np.arange(2000) // 2, (frame["arm"] == "contacted").to_numpy()
+    back = number % 10 == 0
+    labels = labelled(frame, back)
+    assert results(frame, labels).facts["verdict"].count("Nobody dropped out of sight.") == 1
+    labels.loc[is_contacted & ~back & (number % 10 < 5), "is_reactivated"] = pd.NA
+    found = results(frame, labels)
+    overall = found.facts["comparisons"][0]
+    assert overall["censored"] == {"contacted": 400, "held_out": 0}
+    assert overall["low"] > 0  # the naive figure claims an effect that is none
+    assert overall["censored_as_not_returned"]["difference"] == pytest.approx(0.0)
+    assert "400 contacted and 0 held-out people who dropped out of sight" in found.facts["verdict"]
+    assert "which changes the conclusion" in found.facts["verdict"]
+    rows = {row["arm"]: row for row in found.table.to_pylist() if row["scope"] == "all"}
+    assert rows["contacted"]["rate"] == pytest.approx(100 / 600, abs=1e-6)
+    assert rows["contacted"]["rate_if_censored_stayed_away"] == pytest.approx(0.1)
+    assert rows["held_out"]["rate_if_censored_stayed_away"] == rows["held_out"]["rate"]
+
+
+def test_a_spell_counts_once_with_its_first_step() -> None:
+    first = assigned(200)
+    second = assigned(100, as_of=DAY + timedelta(days=15)).assign(step=2)
+    frame = pd.concat([first, second], ignore_index=True)
+    found = results(frame, labelled(frame, np.arange(300) % 4 == 0), days=80)
+    rows = [row for row in found.table.to_pylist() if row["scope"] == "all"]
+    assert {name: sum(row[name] for row in rows) for name in ("assigned", "people", "later_steps")} == {
+        "assigned": 300, "people": 200, "later_steps": 100
+    }  # fmt: skip
+    assert sum(row["reactivated"] for row in rows) == 50
+    anew = pd.concat([first, second.assign(step=1, cycle=2)], ignore_index=True)
+    assert results(anew, labelled(anew, np.zeros(300)), days=80).facts["measured"] == 300
+
+
 def test_people_of_one_account_widen_the_interval() -> None:
     alone, together = assigned(400), assigned(400, account=True)
     back = (np.arange(400) // 10) % 4 == 0
