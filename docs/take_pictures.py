@@ -28,6 +28,13 @@ from contracts.errors import RecoveryError
 
 HERE = Path(__file__).parent
 PICTURES = HERE / "pictures"
+# Invitations and side panels that cover a fresh page.
+UNCOVER = """
+for (const button of document.querySelectorAll('button')) {
+  const label = (button.getAttribute('aria-label') || '') + '|' + (button.innerText || '').trim();
+  if (/^\\|Skip$/.test(label) || /^Close.*\\|/i.test(label)) button.click();
+}
+"""
 FLAGS = [
     "--headless=new", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--hide-scrollbars",
     "--disable-background-networking", "--disable-component-update", "--disable-sync", "--remote-debugging-port=0",
@@ -37,7 +44,7 @@ READY_SECONDS = 120
 
 @dataclass(frozen=True)
 class Picture:
-    """One page to photograph; `wait_for` is a text that must be on it, `click` a button text pressed first."""
+    """One page to photograph; `wait_for` is a text that must be on it; `settle` is in seconds."""
 
     name: str
     url: str
@@ -45,7 +52,6 @@ class Picture:
     width: int = 1680
     height: int = 1050
     settle: float = 3.0
-    script: str = ""
 
 
 class Browser:
@@ -83,9 +89,8 @@ class Browser:
                 raise RecoveryError(f"{picture.wait_for!r} never appeared.", where=picture.url)
             time.sleep(0.5)
         time.sleep(picture.settle)
-        if picture.script:
-            self.call("Runtime.evaluate", expression=picture.script)
-            time.sleep(picture.settle)
+        self.call("Runtime.evaluate", expression=UNCOVER)
+        time.sleep(1.5)
         shot = self.call("Page.captureScreenshot", format="png")
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(base64.b64decode(shot["data"]))
@@ -147,11 +152,13 @@ def servers(ports: tuple[int, int]) -> Iterator[None]:
 def pages(dagster_port: int, mlflow_port: int, report: Path | None) -> list[Picture]:
     """What is photographed."""
     dagster, mlflow = f"http://127.0.0.1:{dagster_port}", f"http://127.0.0.1:{mlflow_port}"
+    group = f"{dagster}/locations/pipelines.definitions/asset-groups"
     found = [
-        Picture("dagster_graph", f"{dagster}/asset-groups", "ingest", width=2200, height=1300, settle=6),
-        Picture("dagster_runs", f"{dagster}/runs", "daily_recovery_job"),
-        Picture("mlflow_runs", f"{mlflow}/#/experiments/1/runs", "Run Name", settle=5),
-        Picture("mlflow_model", f"{mlflow}/#/models/resurrection", "champion", settle=4),
+        Picture("dagster_graph", f"{dagster}/asset-groups", "ingest", width=1700, height=700, settle=6),
+        Picture("dagster_campaigns", f"{group}/campaigns/lineage", "campaign_batch", width=1500, height=800, settle=6),
+        Picture("dagster_runs", f"{dagster}/runs", "daily_recovery_job", height=600),
+        Picture("mlflow_runs", f"{mlflow}/#/experiments/1/runs", "Run Name", width=1800, height=700, settle=5),
+        Picture("mlflow_model", f"{mlflow}/#/models/resurrection", "champion", height=900, settle=4),
     ]
     if report is not None:
         found.append(Picture("daily_report", report.as_uri(), "dormant", width=1100, height=1600))

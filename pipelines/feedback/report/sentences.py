@@ -100,7 +100,8 @@ def waterfall_words(day: DayFacts) -> str:
         best = max(data, key=lambda b: (b.people, b.reason))
         parts.append(
             f"{people(total).capitalize()} are out of reach only because data is missing or wrong; "
-            f"the largest part, {count(best.people)}: {best.words}" + (f", {best.unlock}." if best.unlock else ".")
+            f"the largest part, {count(best.people)}: {phrase(best.words)}"
+            + (f"; {phrase(best.unlock)}." if best.unlock else ".")
         )
     if wish:
         parts.append(f"{people(wish).capitalize()} have said no or may never be contacted, and that stands.")

@@ -6,13 +6,13 @@ import pytest
 
 from pipelines.feedback.report.timing import stage_of, stage_seconds
 from pipelines.feedback.report_assets import ASSETS, CHECKS, REPORT_KEY, report_path
-from pipelines.partitions import daily
+from pipelines.partitions import ONE_RUN_PER_DAY, daily
 from tests.pipelines.feedback.report_world import AS_OF, write_day
 
 Run = tuple[dg.ExecuteInProcessResult, dg.DagsterInstance, Path]
 
 
-@dg.asset(key=["campaigns", "campaign_batch"], partitions_def=daily)
+@dg.asset(key=["campaigns", "campaign_batch"], partitions_def=daily, backfill_policy=ONE_RUN_PER_DAY)
 def upstream() -> None:
     pass
 
