@@ -104,54 +104,6 @@ def test_two_installations_write_the_same_bytes(world: World, tmp_path: Path) ->
     assert other.outbox_bytes() == world.outbox_bytes()
 
 
-@pytest.mark.parametrize("moment", ["record_batch", "emit_batch", "mark_emitted"])
-def test_a_killed_run_is_finished_with_the_same_bytes(
-    world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, moment: str
-) -> None:
-    undisturbed = World(tmp_path / "undisturbed")
-    undisturbed.write()
-    undisturbed.day()
-
-    def killed(*_: object, **__: object) -> None:
-        raise KeyboardInterrupt
-
-    with monkeypatch.context() as patched:
-        target = batching if moment == "emit_batch" else batching.Ledger
-        patched.setattr(target, moment, killed)
-        with pytest.raises(KeyboardInterrupt):
-            world.day()
-    world.day()
-    assert world.outbox_bytes() == undisturbed.outbox_bytes()
-    assert world.plan() == undisturbed.plan()
-    assert world.facts("campaign_batch") == undisturbed.facts("campaign_batch")
-
-
-def test_a_run_killed_while_writing_leaves_no_batch_and_is_finished(
-    world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    from recovery.sinks import file
-
-    calls = []
-    original = file.build_eml
-
-    def dies_at_the_third(*args: object, **kwargs: object) -> bytes:
-        calls.append(1)
-        if len(calls) == 3:
-            raise KeyboardInterrupt
-        return original(*args, **kwargs)  # type: ignore[arg-type]
-
-    with monkeypatch.context() as patched:
-        patched.setattr(file, "build_eml", dies_at_the_third)
-        with pytest.raises(KeyboardInterrupt):
-            world.day()
-    assert not [path for path in world.outbox.iterdir() if not path.name.startswith(".")]
-    world.day()
-    other = World(tmp_path / "other")
-    other.write()
-    other.day()
-    assert world.outbox_bytes() == other.outbox_bytes()
-
-
 def test_an_emitted_batch_stays_when_the_inputs_change(world: World) -> None:
     world.day()
     before, people = world.outbox_bytes(), set(ledger_people(world))
