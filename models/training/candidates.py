@@ -39,8 +39,8 @@ RECIPES: Final = (
     Recipe(
         RecipeName.BOOSTING,
         {
-            "max_iter": 80,
-            "learning_rate": 0.1,
+            "max_iter": 50,
+            "learning_rate": 0.15,
             "max_leaf_nodes": 6,
             "min_samples_leaf": 300,
             "max_features": 0.3,
