@@ -22,11 +22,27 @@ def read_problems(engine: Engine) -> list[FileProblem]:
 
 
 def told(problems: list[FileProblem]) -> str:
-    """One line per problem: what, where, remedy."""
-    lines = [f"{problem.what} [{problem.where}] {problem.remedy}".strip() for problem in problems[:_SHOWN]]
-    if len(problems) > _SHOWN:
-        lines.append(f"... and {len(problems) - _SHOWN:,} more in raw.problems.")
-    return "\n".join(lines)
+    """One paragraph per file or source: which one, the line where known, what is wrong, and what to do."""
+    if not problems:
+        return ""
+    grouped: dict[tuple[str, str, str], list[FileProblem]] = {}
+    for problem in problems:
+        grouped.setdefault((problem.source, problem.object, problem.where), []).append(problem)
+    count = len(grouped)
+    first = f"{count:,} {'export' if count == 1 else 'exports'} could not be used; everything else was loaded."
+    paragraphs = [first, *(_paragraph(same) for same in list(grouped.values())[:_SHOWN])]
+    if count > _SHOWN:
+        paragraphs.append(f"... and {count - _SHOWN:,} more in raw.problems.")
+    return "\n\n".join(paragraphs)
+
+
+def _paragraph(same: list[FileProblem]) -> str:
+    head = same[0]
+    whose = f"Source {head.source}, {head.object.replace('_', ' ')}" if head.object else f"Source {head.source}"
+    faults = " ".join(dict.fromkeys(problem.what for problem in same))
+    remedies = " ".join(dict.fromkeys(problem.remedy for problem in same if problem.remedy))
+    where = f" in {head.where}" if head.where else ""
+    return f"{whose}{where}: {faults}" + (f" What to do: {remedies}" if remedies else "")
 
 
 @dg.multi_asset_check(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,16 +21,24 @@ from pipelines.ingest.reading import quoted, read_into, text
 
 _SAMPLE_ROWS: Final = 20_000
 _LEAST_CONFIDENCE: Final = 0.75
-_SURE: Final = 0.9
+_TYPO: Final = 0.87  # likeness of letters that passes for a typo
+_SHORT: Final = 5  # letters up to which a name has no typos: one letter makes another word of it
+# Words beside a name that say whose it is, where the rows are people anyway.
+_NEUTRAL: Final = frozenset(
+    ["lead", "leads", "contact", "contacts", "customer", "prospect", "person", "primary", "main"]
+)
 # Share of a column's values that must fit before its values speak.
 _FIT: Final = 0.8
 _PATTERNS: Final = {
     Kind.EMAIL: r"[^@\s]+@[^@\s]+\.[^@\s]+",
     Kind.PHONE: r"(?:\+|00|\()?[0-9][0-9 ().\-/]{6,18}",
-    Kind.TIMESTAMP: r"\d{1,4}[-/.]\d{1,2}[-/.]\d{1,4}(?:[ T].*)?",
+    Kind.TIMESTAMP: (
+        r"\d{1,4}[-/.]\d{1,2}[-/.]\d{1,4}(?:,?[ T].*)?|\d{10}(?:\d{3})?"
+        r"|\d{1,2}[ -][A-Za-z]{3,9}[ ,-]+\d{2,4}.*|(?:[A-Za-z]{3,9},? )*\d{1,2},? (?:[A-Za-z]{3,9} )?\d{4}.*"
+    ),
     Kind.BOOL: r"(?i)true|false|yes|no|[yntf01]",
     Kind.MONEY: r"[^0-9]{0,3}-?\d[\d.,]*",
-    Kind.INTEGER: r"\d{1,9}",
+    Kind.INTEGER: r"\d{1,9}(?: ?(?:\+|[-–] ?\d{1,9}))?|\d{1,3}(?:,\d{3})+\+?",
     Kind.NUMBER: r"-?\d+(?:\.\d+)?",
     Kind.CURRENCY: r"[A-Z]{3}",
 }
@@ -154,25 +163,52 @@ def _assign(spec: ObjectSpec, headers: tuple[str, ...], facts: dict[str, _Facts]
 
 
 def _confidence(header: str, name: str, known: tuple[str, ...], kind: Kind, facts: _Facts) -> tuple[float, str]:
-    names = [name, *known]
-    likeness = max((fuzz.ratio(normal_header(header), normal_header(other)) / 100, other) for other in names)
-    score, nearest = likeness
-    if score < _SURE:  # a partial likeness needs support from the values
-        tokens = max(fuzz.token_sort_ratio(header.replace("_", " ").lower(), other.lower()) / 100 for other in names)
-        score = max(score, tokens)
+    """How surely a header is a canonical column: 0 unless the names mean the same and the values do not object."""
+    score, nearest = max((_likeness(header, other, kind), other) for other in (name, *known))
+    if score == 0.0:
+        return 0.0, ""
     why = f"named like '{nearest}'"
     if kind in _PATTERNS:
         fit = facts.fits[kind]
         if fit >= _FIT:
-            score = min(1.0, score * 0.8 + 0.25) if kind is not Kind.EMAIL else max(score, 0.85)
             why += f", {fit:.0%} of the values fit"
         elif facts.filled > 0:
-            score *= 0.5 if kind in (Kind.EMAIL, Kind.TIMESTAMP, Kind.PHONE) else 0.7
+            score *= 0.5
             why += f", but only {fit:.0%} of the values fit"
     elif kind is Kind.ID and name == "record_id" and facts.distinct < 0.99:
         score *= 0.7
         why += ", but its values repeat"
     return score, why
+
+
+def _likeness(header: str, other: str, kind: Kind) -> float:
+    """1 for the same name, less for its words in another order, beside words that add nothing, or with a typo.
+
+    A shared word is no likeness (has_company is no company name), nor is a part (subscribed, unsubscribed). Yes or no
+    and ids take no near names: there a letter turns the meaning around.
+    """
+    own, wanted = normal_header(header), normal_header(other)
+    if own == wanted:
+        return 1.0
+    words, wanted_words = _words(header), _words(other)
+    if sorted(words) == sorted(wanted_words):
+        return 0.95
+    if kind in (Kind.BOOL, Kind.ID):
+        return 0.0
+    if sorted(word for word in words if word not in _NEUTRAL) == sorted(wanted_words):
+        return 0.9
+    ratio = fuzz.ratio(own, wanted) / 100
+    is_part = own in wanted or wanted in own
+    return ratio * 0.95 if ratio >= _TYPO and max(len(own), len(wanted)) > _SHORT and not is_part else 0.0
+
+
+def _words(name: str) -> list[str]:
+    """Words of a header, also of CamelCase.
+
+    >>> _words("FirstName of_lead")
+    ['first', 'name', 'of', 'lead']
+    """
+    return re.findall(r"[^\W_]+", re.sub(r"(?<=[a-z0-9])(?=[A-Z])", " ", name).lower())
 
 
 def _score(spec: ObjectSpec, columns: tuple[ProposedColumn, ...]) -> float:

@@ -13,6 +13,7 @@ from contracts.words import Crm
 from pipelines.ingest import assets, checks
 from pipelines.ingest.aliases import alias_table, match_headers, match_object
 from pipelines.ingest.asof import default_as_of
+from pipelines.ingest.discover import FileProblem
 from pipelines.ingest.evaluate import Limits, evaluate_all
 from pipelines.ingest.mapping import propose_mapping
 from pipelines.ingest.run import IngestOptions, ingest
@@ -67,6 +68,28 @@ def test_olist_maps_to_leads_forms_and_wins(tmp_path: Path, example_data: Path, 
         assert connection.execute("select distinct level from raw.mapped__outcomes").fetchall() == [(4,)]
         assert connection.execute("select bool_and(is_history) from raw.landings").fetchone() == (True,)
     assert default_as_of(warehouse) == date(2018, 11, 15)
+
+
+def test_a_list_of_leads_becomes_people_forms_and_opt_outs(tmp_path: Path) -> None:
+    sources = load_sources(PROJECT / "examples" / "sample_leads" / "sources.yml")
+    site = Site(tmp_path)
+    options = IngestOptions(site.landing, memory="1GB", threads=1)
+    assert ingest(site.warehouse.open, sources, Crm.MAPPED_CSV, options=options, now=NOW).problems == []
+    assert site.rows("select object, rows_in, rows_loaded from raw.landings order by 1") == [
+        ("activities", 36, 36),
+        ("leads", 36, 36),
+    ]
+    assert site.rows("select columns_unmapped from raw.landings where object = 'leads'") == [([],)]
+    assert site.rows("select count(*) from raw.field_issues") == [(0,)]
+    assert site.rows(
+        "select count(email), count(country_code), count(*) filter (is_opted_out_email), min(employee_count) "
+        "from raw.mapped__leads"
+    ) == [(34, 30, 3, 1)]
+    assert site.rows(
+        "select count(*) from raw.mapped__activities a join raw.mapped__leads l on a.lead_id = l.record_id "
+        "where (a.kind, a.direction, a.actor) = ('form', 'inbound', 'person') and a.occurred_at = l.created_at"
+    ) == [(36,)]
+    assert default_as_of(site.warehouse) == date(2026, 4, 14)
 
 
 def test_headers_match_by_label_or_api_name_whatever_their_case() -> None:
@@ -133,6 +156,51 @@ def test_mapping_is_proposed_from_names_and_values(tmp_path: Path) -> None:
     assert found["Signup Date"] == "created_at"
     assert found["Shoe"] is None
     assert "mapped_csv" in proposal.yaml
+
+
+@pytest.mark.parametrize(
+    ("header", "values", "canonical"),
+    [
+        ("has_company", ["yes", "no"], None),  # shares a word only
+        ("Company Phone Type", ["mobile", "desk"], None),
+        ("Subscribed", ["yes", "no"], None),  # the opposite of a name that it resembles
+        ("Owner Email", ["rep@us.example", "rep2@us.example"], None),  # somebody else's address
+        ("Email", ["call after six", "never"], None),  # the right name over the wrong values
+        ("Status", ["open", "lost"], None),
+        ("lead_email", ["a@x.example", "b@x.example"], "email"),
+        ("Name, first", ["Ann", "Bo"], "first_name"),
+        ("Unsubscribed", ["yes", "no"], "is_opted_out_email"),
+        ("Job Titel", ["VP", "CTO"], "job_title"),
+        ("Company size", ["51-200", "5,000+"], "employee_count"),
+    ],
+)
+def test_nothing_is_proposed_rather_than_something_wrong(
+    tmp_path: Path, header: str, values: list[str], canonical: str | None
+) -> None:
+    path = tmp_path / "people.csv"
+    rows = "".join(f'{i},{13 + i % 10}/02/2024,"{values[i % 2]}"\n' for i in range(20))
+    path.write_text(f'Customer ID,Signup Date,"{header}"\n{rows}')
+    proposal = propose_mapping(path)
+    assert proposal.object == "leads"
+    assert proposal.columns[2].canonical == canonical
+
+
+def test_problems_are_told_in_one_paragraph_a_file() -> None:
+    problems = [
+        FileProblem("hub", "deals", "The file is empty.", "exports/deals.csv", "Export it again."),
+        FileProblem("hub", "contacts", "The text is not ascii.", "exports/contacts.csv, line 2", "Save it as UTF-8."),
+        FileProblem("hub", "contacts", "The order is unclear.", "exports/contacts.csv, line 2", "Declare it."),
+    ]
+    assert checks.told(problems).split("\n\n") == [
+        "2 exports could not be used; everything else was loaded.",
+        "Source hub, deals in exports/deals.csv: The file is empty. What to do: Export it again.",
+        "Source hub, contacts in exports/contacts.csv, line 2: The text is not ascii. The order is unclear. "
+        "What to do: Save it as UTF-8. Declare it.",
+    ]
+    assert checks.told([]) == ""
+    assert checks.told(problems * 9 + [FileProblem("s", "", "x", str(i), "") for i in range(30)]).endswith(
+        "... and 12 more in raw.problems."
+    )
 
 
 def test_findings_can_fail(site: Site) -> None:
