@@ -10,9 +10,9 @@ from __future__ import annotations
 import errno
 import hashlib
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, Final
 
@@ -33,6 +33,7 @@ DATA: Final = "data.parquet"
 REJECTS: Final = "rejects.parquet"
 _LOCK_SECONDS: Final = 60.0
 _OLD: Final = ".old"
+DeliveryKey = tuple[str, str, datetime, str]  # source, object, time of export, file name
 
 
 class DeliveryRecord(BaseModel):
@@ -206,6 +207,46 @@ def _note_delivery(folder: Path, record: DeliveryRecord) -> LandingManifest:
     else:
         deliveries = tuple(sorted((*manifest.deliveries, record), key=lambda item: (item.exported_at, item.file_name)))
     manifest = manifest.model_copy(update={"deliveries": deliveries})
+    write_atomic(folder / MANIFEST, manifest.model_dump_json(indent=1).encode())
+    return manifest
+
+
+def newest_wins(
+    landed: list[tuple[Path, LandingManifest]], current: Mapping[DeliveryKey, str], *, now: datetime
+) -> list[tuple[Path, LandingManifest]]:
+    """Let the content that a file has now count as the latest, also when an earlier correction came in between.
+
+    Args:
+        landed: every landing of some sources.
+        current: source, object, time of export and name of a delivered file -> its hash.
+        now: naive UTC.
+    """
+    latest: dict[DeliveryKey, datetime] = {}
+    for _, manifest in landed:
+        for record in manifest.deliveries:
+            key = (manifest.source, manifest.object, *_key(record))
+            if current.get(key) != manifest.sha256:
+                latest[key] = max(latest.get(key, record.landed_at), record.landed_at)
+    return [(folder, _renewed(folder, manifest, current, latest, now)) for folder, manifest in landed]
+
+
+def _renewed(
+    folder: Path,
+    manifest: LandingManifest,
+    current: Mapping[DeliveryKey, str],
+    latest: Mapping[DeliveryKey, datetime],
+    now: datetime,
+) -> LandingManifest:
+    records = []
+    for record in manifest.deliveries:
+        key = (manifest.source, manifest.object, *_key(record))
+        rival = latest.get(key) if current.get(key) == manifest.sha256 else None
+        if rival is not None and rival >= record.landed_at:
+            record = record.model_copy(update={"landed_at": max(now, rival + timedelta(microseconds=1))})
+        records.append(record)
+    if tuple(records) == manifest.deliveries:
+        return manifest
+    manifest = manifest.model_copy(update={"deliveries": tuple(records)})
     write_atomic(folder / MANIFEST, manifest.model_dump_json(indent=1).encode())
     return manifest
 

@@ -21,7 +21,7 @@ from contracts.words import Crm
 from pipelines.ingest import expectations
 from pipelines.ingest.discover import Delivery, FileProblem, find_deliveries
 from pipelines.ingest.effective import OPERATOR, effective_landings
-from pipelines.ingest.landing import LandingManifest, land, landing_lock, read_manifest
+from pipelines.ingest.landing import DeliveryKey, LandingManifest, land, landing_lock, newest_wins, read_manifest
 from pipelines.ingest.load import load
 
 if TYPE_CHECKING:
@@ -86,8 +86,8 @@ def ingest(
         report.problems += found.problems
         report.unmatched += found.unmatched
         report.files = len(found.deliveries)
-        _land_all(found.deliveries, report, options=options, now=now)
-        landed = _landings_of(options.landing_dir, sources, crm, report)
+        current = _land_all(found.deliveries, report, options=options, now=now)
+        landed = newest_wins(_landings_of(options.landing_dir, sources, crm, report), current, now=_naive(now))
     wanted = effective_landings(landed, sources.sources, crm)
     check = functools.partial(
         expectations.validate, max_reject_share=options.max_reject_share, sample_rows=options.sample_rows
@@ -134,10 +134,18 @@ def ingest_all(engine: Engine) -> dict[Crm, IngestReport]:
     }
 
 
-def _land_all(deliveries: list[Delivery], report: IngestReport, *, options: IngestOptions, now: datetime) -> None:
+def _naive(moment: datetime) -> datetime:
+    return moment.astimezone(UTC).replace(tzinfo=None)
+
+
+def _land_all(
+    deliveries: list[Delivery], report: IngestReport, *, options: IngestOptions, now: datetime
+) -> dict[DeliveryKey, str]:
+    """Land what is new; returns the hash of every file that is delivered now under a name that no other one has."""
+    current: dict[DeliveryKey, list[str]] = {}
     seen_path = options.landing_dir / _SEEN
     seen = _Seen(seen_path)
-    moment = now.astimezone(UTC).replace(tzinfo=None)
+    moment = _naive(now)
     for delivery in deliveries:
         try:
             sha256 = seen.sha256(delivery.path)
@@ -151,11 +159,14 @@ def _land_all(deliveries: list[Delivery], report: IngestReport, *, options: Inge
                 memory=options.memory,
                 threads=options.threads,
             )
+            key = (delivery.source, delivery.object, delivery.exported_at, delivery.path.name)
+            current.setdefault(key, []).append(sha256)
             if is_new:
                 report.landed.append(str(delivery.path))
         except BadInputError as error:
             report.problems.append(FileProblem.of(delivery.source, delivery.object, error))
     seen.save()
+    return {key: hashes[0] for key, hashes in current.items() if len(set(hashes)) == 1}
 
 
 def _landings_of(

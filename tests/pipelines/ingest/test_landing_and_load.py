@@ -1,6 +1,9 @@
 """Landing and loading: the same file twice, corrections, kills, rebuilds."""
 
 import shutil
+import signal
+import subprocess
+import sys
 from datetime import datetime, timedelta
 from pathlib import Path
 
@@ -12,6 +15,8 @@ from pipelines.ingest.books import refresh_books
 from pipelines.ingest.evaluate import Limits
 from pipelines.ingest.tables import object_tables
 from tests.pipelines.ingest.helpers import CONTACTS_HEADER, HUBSPOT, NOW, Site, contacts
+
+PROJECT = Path(__file__).parents[3]
 
 
 def _tree(folder: Path) -> dict[str, bytes]:
@@ -62,6 +67,54 @@ def test_a_corrected_file_supersedes(site: Site) -> None:
         (True, 0, None),
     ]
     assert site.rows("select count(*), count(distinct _landing_id) from raw.hubspot__contacts") == [(4, 1)]
+
+
+def test_a_correction_that_is_taken_back_leaves_the_newest_delivery(site: Site) -> None:
+    """A, B and A again under one name and time of export: what the file holds now counts, also after a rebuild."""
+    for hour, count in enumerate((5, 4, 5, 4, 5)):
+        site.put("contacts.csv", contacts(count))
+        site.ingest(now=NOW + timedelta(hours=hour))
+        assert site.rows("select count(*) from raw.hubspot__contacts") == [(count,)]
+        assert site.rows("select count(*), sum(rows_loaded) from raw.landings where not is_superseded") == [(1, count)]
+    before, tree = site.dump(), _tree(site.landing)
+    assert site.ingest(now=NOW + timedelta(days=1)).loaded == []
+    assert _tree(site.landing) == tree
+    site.warehouse.path.unlink()
+    site.ingest(now=NOW + timedelta(days=2))
+    assert site.dump() == before
+
+
+_KILL = """
+import os, signal, sys
+from pathlib import Path
+import pipelines.ingest.{module} as module
+from tests.pipelines.ingest.helpers import Site, quick_validate
+import pipelines.ingest.expectations as expectations
+
+expectations.validate = quick_validate
+setattr(module{owner}, "{name}", lambda *_, **__: os.kill(os.getpid(), signal.SIGKILL))
+Site(Path(sys.argv[1])).ingest()
+"""
+
+
+@pytest.mark.parametrize(
+    ("module", "owner", "name"), [("landing", "", "_finish"), ("load", "._Loader", "_note_landing")]
+)
+def test_a_process_that_is_killed_leaves_what_the_next_run_mends(
+    site: Site, tmp_path: Path, module: str, owner: str, name: str
+) -> None:
+    undisturbed = Site(tmp_path / "other")
+    for one in (site, undisturbed):
+        one.put("contacts.csv", contacts(5, "77,,no date,,,,"))
+        one.put("deals.csv", "Record ID,Create Date,Amount\n1,2024-01-15,5\n")
+    site.sources  # noqa: B018 - writes sources.yml
+    code = _KILL.format(module=module, owner=owner, name=name)
+    ended = subprocess.run([sys.executable, "-c", code, str(site.root)], cwd=PROJECT, check=False)
+    assert ended.returncode == -signal.SIGKILL
+    assert site.ingest().problems == []
+    undisturbed.ingest()
+    assert site.dump() == undisturbed.dump()
+    assert _tree(site.landing) == _tree(undisturbed.landing)
 
 
 def test_a_declared_correction_supersedes_an_earlier_export(site: Site) -> None:
