@@ -35,7 +35,7 @@ TimeZoneName = Annotated[str, Field(description="IANA name such as UTC or Europe
 def _known_encoding(value: str) -> str:
     try:
         name = codecs.lookup(value).name
-        b"".decode(name)
+        "x".encode(name)
     except LookupError as error:
         raise ValueError(f"'{value}' is no text encoding; write for example utf-8, latin-1 or cp1252") from error
     return "utf-8" if name == "utf-8-sig" else name
@@ -259,7 +259,11 @@ def load_sources(path: Path, *, variables: Mapping[str, str] | None = None) -> S
 
 def _validated(content: Any, path: Path, variables: Mapping[str, str]) -> SourcesFile:
     if not isinstance(content, dict) or "root" in content:
-        raise BadInputError("The list of sources must be a mapping with `version` and `sources` only.", where=str(path))
+        raise BadInputError(
+            "The list of sources must be a mapping with `version` and `sources` only.",
+            where=str(path),
+            remedy="docs/data_contracts.md describes every field.",
+        )
     try:
         loaded = SourcesFile.model_validate({**content, "root": path.resolve().parent})
         sources = tuple(
