@@ -62,4 +62,4 @@ def suppress(
 
     workspace = find_workspace(sources)
     landed = land_suppressions(workspace.engine, file, reason=reason)
-    out.print(landed, soft_wrap=True)
+    out.print(str(landed), soft_wrap=True)
