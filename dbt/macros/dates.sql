@@ -33,10 +33,10 @@
     end
 {%- endmacro %}
 
-{# When a row was observed: the creation stamp, unless an earlier landing should have had it; else history or export. #}
+{# When a row was observed: in the first landing of its object the creation stamp or the assumed lag; later its export. #}
 {% macro observed_at(created, occurred, landing) -%}
     case
-        when coalesce({{ created }}, {{ occurred }}) <= {{ landing }}.covered_before then {{ landing }}.exported_at
+        when {{ landing }}.covered_before is not null then {{ landing }}.exported_at
         when {{ created }} is not null then {{ created }}
         when {{ landing }}.is_history then least(
             {{ occurred }} + {{ landing }}.assumed_lag_hours * interval 1 hour, {{ landing }}.exported_at
@@ -45,9 +45,18 @@
     end
 {%- endmacro %}
 
+{# A value of the version `v` as known at the date of `m`: a column that `t` lists counts from its export on. #}
+{% macro known_value(column, raw_columns) -%}
+    case
+        when m.as_of_at > v.exported_at
+            or not coalesce(list_has_any(t.late_columns, {{ raw_columns }}), false)
+            then v.{{ column }}
+    end
+{%- endmacro %}
+
 {% macro observed_basis(created, occurred, landing) -%}
     case
-        when coalesce({{ created }}, {{ occurred }}) <= {{ landing }}.covered_before then 'exported'
+        when {{ landing }}.covered_before is not null then 'exported'
         when {{ created }} is not null then 'source'
         when {{ landing }}.is_history then 'assumed'
         else 'exported'

@@ -72,7 +72,7 @@ def plan_dates(
 
 
 def past_fingerprint(connection: duckdb.DuckDBPyConnection, *, as_of: date, code: str, definitions: str) -> str:
-    """Fingerprint of what can change a past date: code, definitions, history loads, corrections, first landings.
+    """Fingerprint of what can change a past date: code, definitions, first landings, corrections.
 
     An ordinary later export cannot: what it adds is observed after every date that was computed before it.
     """
@@ -85,7 +85,7 @@ def past_fingerprint(connection: duckdb.DuckDBPyConnection, *, as_of: date, code
         )
         select landing_id
         from landings
-        where coalesce(is_history, false) or supersedes is not null or exported_at = first_exported_at
+        where supersedes is not null or exported_at = first_exported_at
         order by landing_id
         """,
         [as_of],

@@ -25,7 +25,8 @@ addresses as (
     select
         source,
         email,
-        arg_min(record_key, (stable_from, record_key)) as record_key
+        arg_min(record_key, (stable_from, record_key)) as record_key,
+        min(stable_from) as known_from
     from {{ ref('int_record_versions') }}
     where email is not null
     group by source, email
@@ -87,7 +88,13 @@ distinct_rows as (
 ),
 
 keyed as (
-    select p.* replace (r.record_key as record_key)
+    select
+        p.* replace (r.record_key as record_key),
+        -- When it was known whose activity this is, where that is more than the row's own record id.
+        case
+            when n.record_key is not null then n.known_from
+            when p.record_key is null then m.known_from
+        end as owner_known_from
     from distinct_rows as p
     left join addresses as m on p.source = m.source and p.recipient = m.email
     left join aliases as n on p.record_key = n.alias_key
@@ -127,14 +134,15 @@ exported as (
         p.direction,
         case when e.source_record_id is null then p.actor else 'engine' end as actor,
         p.occurred_at,
-        {{ observed_at('p.created_at', 'p.occurred_at', 'p') }} as observed_at,
+        greatest({{ observed_at('p.created_at', 'p.occurred_at', 'p') }}, p.owner_known_from) as observed_at,
         {{ observed_basis('p.created_at', 'p.occurred_at', 'p') }} as observed_at_basis,
         p.due_at,
         p.closed_from,
         p.is_machine,
         p.reply_class,
         p.outcome_level::tinyint as outcome_level,
-        p.in_reply_to
+        p.in_reply_to,
+        coalesce(coalesce(p.created_at, p.occurred_at) <= p.covered_before, false) as is_late
     from keyed as p
     left join engine_sends as e
         on p.source = e.source and p.object = e.object and p.source_record_id = e.source_record_id
@@ -158,7 +166,8 @@ opportunities as (
         false as is_machine,
         null::varchar as reply_class,
         3::tinyint as outcome_level,
-        null::varchar as in_reply_to
+        null::varchar as in_reply_to,
+        false as is_late
     from deals as d
     inner join records as r on d.record_key = r.record_key
 ),
@@ -181,7 +190,8 @@ wins as (
         false as is_machine,
         null::varchar as reply_class,
         4::tinyint as outcome_level,
-        null::varchar as in_reply_to
+        null::varchar as in_reply_to,
+        false as is_late
     from deals as d
     inner join records as r on d.record_key = r.record_key
     where d.is_won and d.closed_at is not null

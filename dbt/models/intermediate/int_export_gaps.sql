@@ -6,16 +6,25 @@ landings as (
     select * from {{ ref('int_landings') }}
 ),
 
--- What a source showed in time; an activity that was exported late was missing when it mattered.
-daily as (
+-- What people and reps did and a source delivered in time, by object and over all ('*'). A row that an earlier export
+-- should have carried was missing when it mattered; automations send in bursts and tell nothing.
+delivered as (
     select
         source,
         object,
-        occurred_at::date as day,
-        count(*) as activity_count
+        occurred_at::date as day
     from activities
-    where observed_at < occurred_at + interval {{ var('label_lag_days') }} day
-    group by source, object, occurred_at::date
+    where not is_late and actor in ('person', 'rep') and kind not in ('open', 'delivery', 'bounce')
+),
+
+daily as (
+    select
+        source,
+        coalesce(object, '*') as object,
+        day,
+        count(*) as activity_count
+    from delivered
+    group by grouping sets ((source, object, day), (source, day))
 ),
 
 exports as (
@@ -51,33 +60,58 @@ counted as (
         c.object,
         c.day,
         coalesce(d.activity_count, 0) as activity_count,
-        min(coalesce(d.activity_count, 0)) over (
-            partition by c.source, c.object, dayofweek(c.day)
-            order by c.day
-            rows between 4 preceding and 1 preceding
-        ) as usual_count
+        median(coalesce(d.activity_count, 0)) over same_weekdays as usual_count,
+        min(coalesce(d.activity_count, 0)) over same_weekdays as least_count,
+        count(*) over same_weekdays as weeks
     from calendar as c
     left join daily as d on c.source = d.source and c.object = d.object and c.day = d.day
+    window same_weekdays as (
+        partition by c.source, c.object, dayofweek(c.day)
+        order by c.day
+        rows between 4 preceding and 1 preceding
+    )
 ),
 
-silent as (
+judged as (
     select
-        source,
-        object,
-        day,
-        day - row_number() over (partition by source, object order by day)::int as stretch
+        *,
+        weeks = 4 and activity_count = 0 and least_count >= 5 as is_silent,
+        weeks = 4 and object = '*' and activity_count <= usual_count / 2
+        and usual_count - activity_count >= 3 * sqrt(usual_count) as is_thin,
+        weeks = 4 and object = '*' and usual_count >= 9 as is_judged
     from counted
-    where activity_count = 0 and usual_count >= 3
+),
+
+-- Days on which some other source, busy enough to tell, carried on: what is thin everywhere is a holiday.
+carried_on as (
+    select
+        j.day,
+        count(distinct j.source) as sources,
+        any_value(j.source) as one_source
+    from judged as j
+    where j.is_judged and not j.is_thin
+    group by j.day
+),
+
+missing as (
+    select
+        j.source,
+        j.object,
+        j.day,
+        j.day - row_number() over (partition by j.source, j.object order by j.day)::int as stretch
+    from judged as j
+    left join carried_on as o on j.day = o.day
+    where j.is_silent or (j.is_thin and (o.sources > 1 or o.one_source <> j.source))
 )
 
--- One row per stretch of at least two days on which an object shows nothing although the same weekdays of the four
--- weeks before were busy, and one per source for the time after its last export.
+-- One row per stretch of at least two days on which an object shows nothing, or a source half of the usual at most
+-- while another carried on, and one per source for the time after its last export.
 select
     source,
     object,
     min(day) as first_day,
     max(day) as last_day
-from silent
+from missing
 group by source, object, stretch
 having count(*) >= 2
 union all

@@ -26,6 +26,10 @@ sources as (
     select * from {{ source('raw', 'sources') }}
 ),
 
+column_types as (
+    select * from {{ ref('int_column_types') }}
+),
+
 -- Stable attributes as known at the date, first record first; deletions, owners and states from their export on.
 described as (
     select
@@ -38,20 +42,29 @@ described as (
         min(r.created_at) as created_at,
         min(r.first_observed_at) as first_observed_at,
         bool_and(coalesce(r.deleted_at < m.as_of_at, false)) as is_gone,
-        arg_min(v.account_id, r.record_rank) as account_id,
-        arg_min(v.job_title, r.record_rank) as job_title,
+        arg_min({{ known_value('account_id', "['company_id', 'email']") }}, r.record_rank) as account_id,
+        arg_min({{ known_value('job_title', "['job_title']") }}, r.record_rank) as job_title,
         arg_min(
-            coalesce(v.industry, case when c.industry_from < m.as_of_at then c.industry end), r.record_rank
+            coalesce(
+                {{ known_value('industry', "['industry']") }},
+                case when c.industry_from < m.as_of_at then c.industry end
+            ),
+            r.record_rank
         ) as industry,
         arg_min(
-            coalesce(v.employee_count, case when c.employee_count_from < m.as_of_at then c.employee_count end),
+            coalesce(
+                {{ known_value('employee_count', "['employee_count']") }},
+                case when c.employee_count_from < m.as_of_at then c.employee_count end
+            ),
             r.record_rank
         ) as employee_count,
-        arg_min(v.country, r.record_rank) as country,
-        arg_min(v.lead_source, r.record_rank) as lead_source,
-        coalesce(bool_or(v.is_free_mail), false) as is_free_mail,
-        coalesce(bool_or(v.phone is not null), false) as has_phone,
-        coalesce(bool_or(v.account_id is not null), false) as has_account,
+        arg_min({{ known_value('country', "['country', 'state', 'phone', 'mobile_phone']") }}, r.record_rank) as country,
+        arg_min({{ known_value('lead_source', "['lead_source']") }}, r.record_rank) as lead_source,
+        coalesce(bool_or({{ known_value('is_free_mail', "['email']") }}), false) as is_free_mail,
+        coalesce(bool_or({{ known_value('phone', "['phone', 'mobile_phone']") }} is not null), false) as has_phone,
+        coalesce(
+            bool_or({{ known_value('account_id', "['company_id', 'email']") }} is not null), false
+        ) as has_account,
         coalesce(bool_or(v.is_in_sequence and v.exported_at < m.as_of_at), false) as is_in_sequence,
         coalesce(bool_or(v.exported_at < m.as_of_at and regexp_matches(
             lower(coalesce(v.status_text, '')), 'unqualified|disqualified|bad fit|employee|partner|competitor'
@@ -62,6 +75,7 @@ described as (
         on
             m.record_key = v.record_key and m.as_of_at > v.stable_from
             and m.as_of_at <= coalesce(v.valid_to, timestamp '9999-12-31')
+    left join column_types as t on r.source = t.source and r.record_object = t.object
     left join companies as c on v.company_key = c.company_key
     group by m.as_of_date, m.as_of_at, m.person_id
 ),

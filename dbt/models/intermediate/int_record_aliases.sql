@@ -9,7 +9,8 @@ records as (
 merged as (
     select
         source || ':' || record_object || ':' || unnest(merged_record_ids) as alias_key,
-        record_key
+        record_key,
+        stable_from
     from versions
     where merged_record_ids is not null
 )
@@ -17,7 +18,8 @@ merged as (
 -- Ids that a CRM merged away before their record was ever exported.
 select
     m.alias_key,
-    min(m.record_key) as record_key
+    arg_min(m.record_key, (m.stable_from, m.record_key)) as record_key,
+    min(m.stable_from) as known_from
 from merged as m
 left join records as r on m.alias_key = r.record_key
 where r.record_key is null

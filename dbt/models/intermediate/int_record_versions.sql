@@ -66,7 +66,9 @@ kept as (
 marked as (
     select
         k.*,
-        case when k.created_at <= k.covered_before then k.first_exported_at else k.created_at end as first_observed_at,
+        -- Only the first landing of an object is back-cast; a record that a later one brings was unknown before.
+        case when k.covered_before is null then least(k.created_at, k.first_exported_at) else k.first_exported_at end
+            as first_observed_at,
         row_number() over (partition by k.record_key order by k.exported_at) as version,
         md5(to_json(struct_pack(
             a := [
@@ -100,6 +102,8 @@ select
     case when c.version = 1 then c.first_observed_at else c.exported_at end as stable_from,
     lead(c.exported_at) over (partition by c.record_key order by c.exported_at) as valid_to
 from changed as c
-left join company_domains as d on c.company_key = d.company_key
+-- A company's domain names the account only in versions of the same day or later: older ones keep their account.
+left join company_domains as d
+    on c.company_key = d.company_key and c.exported_at::date >= d.domain_exported_at::date
 left join free_domains as f on c.email_domain = f.email_domain
 order by c.record_key, c.exported_at

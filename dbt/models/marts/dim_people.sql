@@ -88,8 +88,9 @@ current_values as (
         arg_min(email, record_rank) as email,
         coalesce(arg_min(is_free_mail, record_rank) filter (where email is not null), false) as is_free_mail,
         arg_min(phone, record_rank) as phone_e164,
-        coalesce(bool_or(has_email and email is not null), false) as has_email_opt_out_source,
-        coalesce(bool_or(has_phone and phone is not null), false) as has_phone_opt_out_source
+        -- The strictest part counts: a record whose source says nothing of opt-outs may hide one.
+        coalesce(bool_and(has_email) and bool_or(email is not null), false) as has_email_opt_out_source,
+        coalesce(bool_and(has_phone) and bool_or(phone is not null), false) as has_phone_opt_out_source
     from alive
     group by person_id
 )

@@ -15,12 +15,17 @@ select
     f.evidence,
     f.source,
     min(f.since) as since,
-    max(f.expires_at) as expires_at,
+    -- A merge lengthens no permission and shortens no refusal; null is no end.
+    case
+        when f.stance = 'allowed' then min(f.expires_at)
+        when bool_and(f.expires_at is not null) then max(f.expires_at)
+    end as expires_at,
     min(f.observed_at) as observed_at,
     f.collected_during,
     f.optout_offered_at_collection
 from facts as f
 inner join links as k on f.record_key = k.record_key
 where f.observed_at < {{ as_of_at() }}
-group by all
+group by
+    k.person_id, f.channel, f.stance, f.basis, f.evidence, f.source, f.collected_during, f.optout_offered_at_collection
 order by all

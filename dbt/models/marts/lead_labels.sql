@@ -27,6 +27,10 @@ permission_facts as (
     select * from {{ ref('int_permissions__facts') }}
 ),
 
+landings as (
+    select * from {{ ref('int_landings') }}
+),
+
 gaps as (
     select * from {{ ref('int_export_gaps') }}
 ),
@@ -67,6 +71,18 @@ held as (
     group by as_of_date, person_id
 ),
 
+-- The first export after the horizon closes a label where it comes later than the label lag: exports may be weekly.
+closings as (
+    select
+        s.as_of_date,
+        l.source,
+        l.object,
+        min(l.exported_at) as closed_by
+    from (select distinct as_of_date, horizon_end from snapshots) as s
+    inner join landings as l on s.horizon_end <= l.exported_at
+    group by s.as_of_date, l.source, l.object
+),
+
 inside as (
     select
         h.as_of_date,
@@ -84,8 +100,10 @@ inside as (
     inner join activities as a
         on
             h.record_key = a.record_key and h.as_of_at <= a.occurred_at and h.horizon_end > a.occurred_at
-            and h.label_observed_until > a.observed_at
-    where a.outcome_level > 0 or a.direction = 'outbound'
+    left join closings as c on h.as_of_date = c.as_of_date and a.source = c.source and a.object = c.object
+    where
+        (a.observed_at < h.label_observed_until or a.observed_at <= c.closed_by)
+        and (a.outcome_level > 0 or a.direction = 'outbound')
 ),
 
 events as (
@@ -214,7 +232,8 @@ judged as (
         h.person_id is null as is_merged,
         case when h.is_gone then h.deleted_at end as deleted_at,
         r.bounced_at,
-        r.opted_out_at
+        r.opted_out_at,
+        m.gap_at
     from snapshots as s
     left join held as h on s.as_of_date = h.as_of_date and s.person_id = h.person_id
     left join events as e on s.as_of_date = e.as_of_date and s.person_id = e.person_id
@@ -227,8 +246,9 @@ judged as (
 decided as (
     select
         *,
-        -- An outcome before the loss stands; a loss without one hides whether there would have been one.
-        loss_at is not null and coalesce(first_event_at > loss_at, true) as is_censored
+        -- An outcome before a person's own loss stands; a loss without one hides whether there would have been one.
+        -- A gap of the source takes everyone's label: to keep the outcomes that it shows would keep only ones.
+        gap_at is not null or (loss_at is not null and coalesce(first_event_at > loss_at, true)) as is_censored
     from judged
 )
 

@@ -53,6 +53,7 @@ def make_raw(connection: duckdb.DuckDBPyConnection) -> None:
         create table raw.sources (source varchar, crm varchar, market varchar, sender_id varchar, owner_id varchar,
             team_id varchar, declared_at date, declaration_words varchar, declared_basis varchar,
             has_suppressions boolean);
+        create table raw.column_types (source varchar, object varchar, column_name varchar, type varchar);
         """
     )
 
