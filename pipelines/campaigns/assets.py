@@ -7,6 +7,7 @@ import dagster as dg
 
 from contracts.published import PublishedManifest, publish, read_manifest
 from pipelines.campaigns.inputs import has_people, input_fingerprint, open_day_ledger, read_inputs
+from pipelines.campaigns.standing import Released, holds_of, silent_sources, standing_batch, touches_of
 from pipelines.failures import readable
 from pipelines.partitions import ONE_RUN_PER_DAY, as_of_date, daily
 from pipelines.resources import Engine
@@ -78,9 +79,6 @@ def waterfall_table(facts: dict[str, Any]) -> str:
 
 
 def _plan(engine: Engine, as_of: date, ledger: Ledger) -> PublishedManifest:
-    from pipelines.campaigns.batching import standing_batch
-    from pipelines.campaigns.planning import holds_of, silent_sources
-
     root = engine.settings.published_dir
     known = read_manifest(root, dataset="campaign_plan", as_of=as_of)
     if known is not None and not engine.is_newest(as_of):
@@ -207,11 +205,10 @@ def campaign_batch(context: dg.AssetExecutionContext, engine: Engine) -> dg.Mate
 
 def publish_batch(engine: Engine, as_of: date) -> tuple[PublishedManifest, str]:
     """Release the batch of a day's plan and publish its touches; tells what was done (emitted, kept, none)."""
-    from pipelines.campaigns.batching import release, touches_of
-
     settings = engine.settings
     with open_day_ledger(settings) as ledger:
-        released = release(engine, as_of, ledger)
+        standing = standing_batch(ledger, settings, as_of)
+        released = Released(standing, "kept") if standing else _release(engine, as_of, ledger)
         record = released.record
         rows = touches_of(ledger, record, as_of)
     facts = {
@@ -224,6 +221,12 @@ def publish_batch(engine: Engine, as_of: date) -> tuple[PublishedManifest, str]:
     }
     manifest = publish(settings.published_dir, dataset="campaign_batch", as_of=as_of, table=rows, facts=facts)
     return manifest, released.outcome
+
+
+def _release(engine: Engine, as_of: date, ledger: Ledger) -> Released:
+    from pipelines.campaigns.batching import release
+
+    return release(engine, as_of, ledger)
 
 
 ASSETS: Final = [campaign_plan, campaign_batch]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import date
 from typing import Any, Final
 
@@ -12,21 +11,15 @@ import pyarrow as pa
 
 from contracts.errors import PermanentError
 from contracts.published import arrow, read_manifest, read_published
-from contracts.settings import Settings
 from pipelines.campaigns.inputs import PEOPLE_SQL
-from pipelines.campaigns.planning import chosen_rows, sender_of, write_touches
+from pipelines.campaigns.planning import chosen_rows, write_touches
+from pipelines.campaigns.standing import Released, sender_of, standing_batch
 from pipelines.resources import Engine
 from recovery.batch import Batch, assignments_of, make_batch
 from recovery.control import paused_because
 from recovery.ledger import BatchRecord, BatchState, Ledger, RecordOutcome
 from recovery.sinks import emit_batch, emit_scores
 from recovery.tokens import load_key
-
-TOUCH_COLUMNS: Final = (
-    "batch_id", "assignment_id", "person_id", "account_id", "channel", "arm", "playbook", "step", "cycle", "not_before",
-    "expires_at", "content_sha256", "propensity", "rank", "policy_version",
-)  # fmt: skip
-TOUCH_NAMES: Final = tuple("touch_id" if name == "assignment_id" else name for name in TOUCH_COLUMNS)
 
 # What somebody can mend in the CRM without contacting anybody.
 _MENDABLE: Final = ("no_address", "country_unknown", "country_conflict", "time_zone_unknown", "hard_bounced")
@@ -59,33 +52,6 @@ _UPDATES_SQL: Final = f"""
     left join day_plan as p on r.person_id = p.person_id
     order by r.crm, r.record_object, r.record_id, r.source
 """
-
-
-@dataclass(frozen=True)
-class Released:
-    """What stands for a day.
-
-    Attributes:
-        record: the batch, or None when nobody is contacted.
-        outcome: what was done, in a word.
-        note: a sentence for people, or empty.
-    """
-
-    record: BatchRecord | None
-    outcome: str
-    note: str = ""
-
-
-def standing_batch(ledger: Ledger, settings: Settings, as_of: date) -> BatchRecord | None:
-    """The batch of a day that has left the house, also when the run died before it could write that down."""
-    record = ledger.batch_of(as_of=as_of, sender_id=settings.sender_id)
-    if record is None:
-        return None
-    if record.state is BatchState.RECORDED:
-        if not (settings.outbox_dir / record.path).exists():
-            return None
-        ledger.mark_emitted(record.batch_id)
-    return ledger.batch_of(as_of=as_of, sender_id=settings.sender_id)
 
 
 def release(engine: Engine, as_of: date, ledger: Ledger) -> Released:
@@ -179,12 +145,3 @@ def _updates(connection: duckdb.DuckDBPyConnection, scores: pa.Table, plan: pa.T
     finally:
         connection.unregister("day_scores")
         connection.unregister("day_plan")
-
-
-def touches_of(ledger: Ledger, record: BatchRecord | None, as_of: date) -> pa.Table:
-    """Touches of a batch as published: ids and hashes, in order of touch_id."""
-    import pyarrow.compute as pc
-
-    rows = ledger.read_assignments(since=as_of)
-    rows = rows.filter(pc.equal(rows["batch_id"], record.batch_id if record else ""))
-    return rows.select(list(TOUCH_COLUMNS)).rename_columns(list(TOUCH_NAMES))

@@ -11,60 +11,14 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from contracts.published import read_manifest
 from contracts.settings import Settings
 from contracts.words import Channel, SkipReason
-from pipelines.resources import Engine
+from pipelines.campaigns.standing import sender_of
 from recovery.batch import Batch, Touch, make_batch
-from recovery.control import is_paused
-from recovery.drafting import Drafter, DraftError, SenderFacts, lead_facts
+from recovery.drafting import Drafter, DraftError, lead_facts
 from recovery.permission import WORDS, load_rules
 from recovery.planning import Plan, PlanInputs, PlanPolicy, load_playbooks, make_plan, touch_id
 from recovery.tokens import load_key
-
-
-def sender_of(settings: Settings) -> SenderFacts:
-    """Who writes, as declared; incomplete when a setting is missing."""
-    return SenderFacts(
-        name=settings.sender_name or "",
-        postal_address=settings.sender_postal_address or "",
-        from_address=settings.sender_from_address or "",
-        unsubscribe_url=settings.unsubscribe_url or "",
-    )
-
-
-def holds_of(engine: Engine, as_of: date, silent: tuple[str, ...]) -> tuple[SkipReason, ...]:
-    """Why nobody may be contacted today, the most final first.
-
-    Args:
-        engine: settings, clock and published facts.
-        as_of: the day.
-        silent: sources that fell silent.
-    """
-    settings = engine.settings
-    drift = read_manifest(settings.published_dir, dataset="feature_drift", as_of=as_of)
-    tests = (
-        (not engine.is_newest(as_of), SkipReason.NOT_NEWEST_DATE),
-        (is_paused(settings.var_dir) or not settings.nurturing_enabled, SkipReason.PAUSED),
-        (not sender_of(settings).is_complete, SkipReason.SENDER_UNKNOWN),
-        (bool(silent), SkipReason.SOURCE_SILENT),
-        (bool(drift and drift.facts.get("severe")), SkipReason.SEVERE_DRIFT),
-    )
-    return tuple(reason for applies, reason in tests if applies)
-
-
-def silent_sources(engine: Engine) -> tuple[str, ...]:
-    """Sources without a new activity for `source_silent_days`."""
-    warehouse = engine.warehouse
-    with warehouse.open() as connection:
-        if not warehouse.exists(connection, "marts.source_health"):
-            return ()
-        rows = connection.execute(
-            "select source from marts.source_health "
-            "where last_activity_observed_at is not null and silent_days >= ? order by source",
-            [engine.settings.source_silent_days],
-        ).fetchall()
-    return tuple(str(row[0]) for row in rows)
 
 
 def policy_of(settings: Settings, as_of: date, holds: tuple[SkipReason, ...]) -> PlanPolicy:

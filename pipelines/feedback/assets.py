@@ -65,7 +65,8 @@ def publish_results(engine: Engine, as_of: date) -> PublishedManifest:
         assignments = ledger.read_assignments(before=as_of + timedelta(days=1))
     with engine.warehouse.open() as connection:
         has_labels = engine.warehouse.exists(connection, "marts.lead_labels")
-        digest = content_digest(connection, "marts.lead_labels") if has_labels and assignments.num_rows else []
+        connection.register("batch_people", assignments.select(["as_of_date", "person_id"]))
+        digest = content_digest(connection, f"({_LABELS_SQL})") if has_labels else []
         content = [
             code_digest(),
             settings.horizon_days,
@@ -76,13 +77,10 @@ def publish_results(engine: Engine, as_of: date) -> PublishedManifest:
         fingerprint = hashlib.sha256(json.dumps(content).encode()).hexdigest()
         known = read_manifest(root, dataset="campaign_results", as_of=as_of)
         if known is not None and known.facts.get("fingerprint") == fingerprint:
-            return known
-        if has_labels:
-            connection.register("batch_people", assignments.select(["as_of_date", "person_id"]))
-            labels = arrow(connection, _LABELS_SQL)
             connection.unregister("batch_people")
-        else:
-            labels = None
+            return known
+        labels = arrow(connection, _LABELS_SQL) if has_labels else None
+        connection.unregister("batch_people")
     from recovery.results import empty_labels, measure
 
     results = measure(

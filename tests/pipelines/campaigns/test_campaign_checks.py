@@ -65,7 +65,7 @@ def test_the_outbox_against_the_batch() -> None:
 
 
 def test_assignments_in_the_results() -> None:
-    row = {"scope": "all", "people": 2, "immature": 1, "censored": 1, "unlabelled": 0}
+    row = {"scope": "all", "people": 2, "immature": 1, "censored": 1, "unlabelled": 0, "later_steps": 0}
     assert evaluate_assignments([row, row | {"scope": "playbook and channel"}], assigned=4)[0]
     assert not evaluate_assignments([row], assigned=5)[0]
 
