@@ -12,12 +12,13 @@ import numpy.typing as npt
 import pandas as pd
 import pyarrow as pa
 
-from contracts.words import Arm, Channel, SkipReason
+from contracts.words import Arm, Channel
 from recovery.permission import UNLOCK, WORDS, Decision, Status
 from recovery.planning.permits import Permits
 from recovery.planning.policy import PlanPolicy
 from recovery.planning.power import smallest_visible_effect
 from recovery.planning.value import DealStatistics, value_words
+from recovery.planning.waterfall import waterfall
 
 if TYPE_CHECKING:
     from recovery.planning.plan import PlanState
@@ -150,7 +151,7 @@ def plan_facts(
             "controls": int(held.sum()),
             "smallest_visible_effect": None if effect is None else round(effect, 6),
         },
-        "waterfall": waterfall(skipped),
+        "waterfall": waterfall(state.people, state.reason, policy),
         "value_basis_words": value_words(deals, policy.currency),
         "cost": round(sum(policy.cost.get(Channel(name), 0.0) * n for name, n in by_channel.items()), 4),
         "expected": round(float(np.nansum(state.value[contacted])), 4),
@@ -159,12 +160,3 @@ def plan_facts(
         "holds": [{"reason": hold.value, "words": WORDS[hold], "unlock": UNLOCK[hold]} for hold in policy.holds],
         "policy_version": version,
     }
-
-
-def waterfall(skipped: Counter[str]) -> list[dict[str, Any]]:
-    """Why people are not in the batch, the largest block first, with what would unlock it."""
-    ordered = sorted(skipped.items(), key=lambda item: (-item[1], item[0]))
-    return [
-        {"reason": name, "people": n, "words": WORDS[SkipReason(name)], "unlock": UNLOCK[SkipReason(name)]}
-        for name, n in ordered
-    ]

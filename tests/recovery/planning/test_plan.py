@@ -19,6 +19,7 @@ from recovery.planning import Plan, PlanInputs, PlanPolicy, load_playbooks, make
 from recovery.planning.identifiers import draws, half_year, quarter, touch_id
 from recovery.planning.selection import Candidates, choose
 from recovery.planning.value import DealStatistics, deal_statistics
+from recovery.planning.waterfall import unlock_words
 
 DAY = date(2026, 6, 1)
 PLAYBOOKS, RULES = load_playbooks(), load_rules()
@@ -270,3 +271,33 @@ def test_draws_are_even_and_fixed() -> None:
     assert (half_year(date(2026, 6, 30)), half_year(date(2026, 7, 1))) == ("2026H1", "2026H2")
     assert (quarter(date(2026, 3, 31)), quarter(date(2026, 12, 1))) == ("2026Q1", "2026Q4")
     assert touch_id("p", "b", 1, 1) == touch_id("p", "b", 1, 1) != touch_id("p", "b", 1, 2)
+
+
+def test_the_waterfall_says_what_to_do_here() -> None:
+    frame = people(90, source="hubspot_main")
+    frame.loc[frame.index < 40, "country"] = None
+    frame.loc[frame.index < 10, "source"] = "crm_two"
+    frame.loc[(frame.index >= 40) & (frame.index < 60), "country"] = "DE"
+    limits = replace(POLICY, capacity={Channel.EMAIL: 5}, global_holdout=0.0, account_cap=3)
+    made = plan(inputs(frame), limits)
+    found = {row["reason"]: row for row in made.facts["waterfall"]}
+    assert found["country_unknown"]["sentence"] == (
+        "40: country missing; declare it per source (`declaration.country` in sources.yml), or export the country "
+        "column. By source: hubspot_main 30, crm_two 10."
+    )
+    assert found["consent_required"]["unlock"].endswith("in a permissions file. By country: DE 20.")
+    assert found["capacity"]["unlock"] == "Raise RECOVERY_CAPACITY_EMAIL (now 5) or wait for a later day."
+    assert [row["people"] for row in made.facts["waterfall"]] == [40, 25, 20]
+    for reason in SkipReason:
+        assert unlock_words(reason, limits)[-1] == "."
+
+
+def test_recently_planned_is_an_earlier_day_within_the_gap() -> None:
+    frame = people(1)
+    for age, expected in [(1, "recently_planned"), (14, "recently_planned"), (15, None)]:
+        row = ("p00000", DAY - timedelta(days=age), "b2b_starter", 1, 1, "contacted")
+        earlier = pd.DataFrame([row], columns=no_assignments().columns)
+        reason = (
+            plan(inputs(frame, assignments=earlier), replace(POLICY, global_holdout=0.0)).table["reason"][0].as_py()
+        )
+        assert reason == expected
