@@ -55,6 +55,11 @@ def card_score(frame: pd.DataFrame) -> Floats:
     return np.asarray(np.clip(card_points(frame).sum(axis=1), _LEAST, _MOST), dtype=np.float64)
 
 
+def card_says_something(frame: pd.DataFrame) -> bool:
+    """Whether title, company size or industry is known of anybody; without any the card gives everyone the same."""
+    return any(name in frame.columns and bool(frame[name].notna().any()) for name in FEATURE_NAMES)
+
+
 @dataclass(frozen=True)
 class Scorecard:
     """The card with what turns its score into p.

@@ -22,13 +22,17 @@ def evaluate_drift(facts: dict[str, Any]) -> tuple[bool, str]:
         return True, "Nothing was compared: no model is live, or nobody is dormant."
     names = f" ({', '.join(facts['drifted'][:8])})" if facts["drifted"] else ""
     held = " The batch is held." if facts["severe"] else ""
-    return not facts["warns"], f"{len(facts['drifted'])} features drifted, {100 * share:.0f} %{names}.{held}"
+    ageing = facts.get("ageing") or []
+    nature = f" Of these {' and '.join(ageing)} grow by a day each day, for everyone: expected." if ageing else ""
+    told = f"{len(facts['drifted'])} features drifted, {100 * share:.0f} %{names}.{nature}{held}"
+    return not facts["warns"], told
 
 
 def evaluate_range(facts: dict[str, Any]) -> tuple[bool, str]:
     """Whether nearly all people lie within what the champion learned from."""
     people, outside = int(facts["people"]), int(facts["out_of_range_rows"])
-    told = f"{outside:,} of {people:,} people have a value outside the training range."
+    most = ", ".join(f"{name} {count:,}" for name, count in facts.get("out_of_range", {}).items())
+    told = f"{outside:,} of {people:,} people have a value outside the training range{f' ({most})' if most else ''}."
     return outside <= _MOST_OUT_OF_RANGE * max(people, 1), told
 
 

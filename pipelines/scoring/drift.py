@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from datetime import date
+from pathlib import Path
 from typing import Any, Final
 
 import pyarrow as pa
@@ -19,7 +20,8 @@ from pipelines.training.library import RANGES_FILE, REFERENCE_FILE, Library
 
 DATASET: Final = "feature_drift"
 SAMPLE_ROWS: Final = 5_000  # Evidently's cost grows with rows; the index of 5,000 is known to about .01
-CODE: Final = "1"  # part of the fingerprint: raise it when what is computed changes
+CODE: Final = "2"  # part of the fingerprint: raise it when what is computed changes
+KEPT_REPORTS: Final = 30  # pages below var/report/drift; the MLflow run of the champion keeps all
 SCHEMA: Final = pa.schema(
     [("as_of_date", pa.date32()), ("feature", pa.string()), ("psi", pa.float64()), ("is_drifted", pa.bool_()),
      ("out_of_range", pa.int64())]
@@ -57,7 +59,9 @@ def _compared(
         "severe": False,
         "warns": False,
         "drifted": [],
+        "ageing": [],
         "out_of_range_rows": 0,
+        "out_of_range": {},
         "report": None,
         "reference_version": state.version,
         "people": 0,
@@ -71,7 +75,7 @@ def _compared(
     import pyarrow.parquet as pq
 
     from models.drift.ranges import out_of_range
-    from models.drift.report import drift_report, sample_rows
+    from models.drift.report import AGEING, drift_report, sample_rows
     from pipelines.training.frames import read_people
 
     with engine.warehouse.open() as connection:
@@ -90,13 +94,16 @@ def _compared(
     if result.html:
         write_atomic(path, result.html.encode())
         _keep_with_run(engine, state, path)
+        purge_reports(path.parent)
     share = result.share
     facts |= {
         "share_drifted": share,
         "severe": share is not None and share >= settings.drift_hold_share,
         "warns": share is not None and share >= settings.drift_warn_share,
         "drifted": list(result.drifted),
+        "ageing": [name for name in result.drifted if name in AGEING],
         "out_of_range_rows": outside,
+        "out_of_range": dict(sorted(by_feature.items(), key=lambda pair: (-pair[1], pair[0]))[:5]),
         "report": path.relative_to(settings.var_dir).as_posix() if result.html else None,
         "people": len(frame),
     }
@@ -114,10 +121,18 @@ def _compared(
     return rows, facts
 
 
-def _keep_with_run(engine: Engine, state: ModelState, path: Any) -> None:
+def _keep_with_run(engine: Engine, state: ModelState, path: Path) -> None:
     """Keep the report with the MLflow run of the champion."""
     if state.run_id is None:
         return
     from pipelines.training.fit import tracking_of
 
     tracking_of(engine.settings).add_file(state.run_id, path, "drift_reports")
+
+
+def purge_reports(folder: Path, *, kept: int = KEPT_REPORTS) -> int:
+    """Remove all but the newest pages, named by date; returns how many went."""
+    old = sorted(folder.glob("????-??-??.html"))[:-kept]
+    for path in old:
+        path.unlink(missing_ok=True)
+    return len(old)

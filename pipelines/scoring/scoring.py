@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 DATASET: Final = "lead_scores"
 TABLE: Final = "scores.lead_scores"
+_SHAPE: Final = 2  # part of the fingerprint: raise it when what is published changes
 
 
 @dataclass(frozen=True)
@@ -53,6 +54,7 @@ def score_day(
         anchor=state.anchor,
         reasons_limit=settings.reasons_limit,
         code=code_version(),
+        shape=_SHAPE,
     )
     manifest = read_manifest(settings.published_dir, dataset=DATASET, as_of=as_of)
     if manifest is not None and manifest.facts.get("fingerprint") == name:
@@ -74,6 +76,7 @@ def _scored(
     engine: Engine, *, as_of: date, state: ModelState, features: tuple[FeatureSpec, ...]
 ) -> tuple[pa.Table, dict[str, Any]]:
     from models.scoring.score import score_people
+    from models.scoring.scorecard import FEATURE_NAMES, card_says_something
     from pipelines.training.frames import read_people
 
     with engine.warehouse.open() as connection:
@@ -90,10 +93,15 @@ def _scored(
     for reason in barred.values():
         unscored[reason] += 1
     frame = frame[~frame["person_id"].isin(list(barred))].reset_index(drop=True)
+    missing: list[str] = []
+    if state.model_fingerprint is None and len(frame) and not card_says_something(frame):
+        # Neither a model nor the card can tell anybody from anybody else: no score is better than one for all.
+        unscored[UnscoredReason.NO_MODEL.value] += len(frame)
+        frame, missing = frame.iloc[:0], list(FEATURE_NAMES)
     scores = score_people(scorer_of(engine, state, features), frame, reasons_limit=engine.settings.reasons_limit)
     ordered = frame.iloc[scores.order]
     table = _shaped(ordered, scores.table, owners=owners, as_of=as_of, state=state)
-    return table, {"dormant": dormant, "unscored": unscored, "reasons_for": scores.reasons_for}
+    return table, {"dormant": dormant, "unscored": unscored, "reasons_for": scores.reasons_for, "missing": missing}
 
 
 def scorer_of(engine: Engine, state: ModelState, features: tuple[FeatureSpec, ...]) -> Scorer:

@@ -11,6 +11,7 @@ from contracts.files import sha256_bytes
 from contracts.words import ScoreKind
 from models.training.record import ModelState
 from pipelines.scoring.checks import evaluate_conservation, evaluate_drift, evaluate_range
+from pipelines.scoring.drift import purge_reports
 from pipelines.training.checks import evaluate_calibration, evaluate_file, evaluate_skill, evaluate_slices
 from pipelines.training.library import Library
 
@@ -39,6 +40,21 @@ def test_drift_warns_and_says_when_the_batch_is_held() -> None:
     assert not passed
     assert "held" in told
     assert evaluate_drift(calm | {"share_drifted": None})[0]
+
+
+def test_what_ages_by_nature_is_told() -> None:
+    facts = {"share_drifted": 0.02, "drifted": ["a", "days_since_created"], "warns": False, "severe": False}
+    assert "days_since_created grow by a day" in evaluate_drift(facts | {"ageing": ["days_since_created"]})[1]
+    assert "grow" not in evaluate_drift(facts | {"ageing": []})[1]
+
+
+def test_only_the_newest_drift_pages_are_kept(tmp_path: Path) -> None:
+    for day in range(1, 32):
+        (tmp_path / f"2026-05-{day:02d}.html").write_text("x")
+    (tmp_path / "notes.html").write_text("x")
+    assert purge_reports(tmp_path) == 1
+    assert not (tmp_path / "2026-05-01.html").exists()
+    assert len(list(tmp_path.iterdir())) == 31
 
 
 def test_rows_outside_the_range_warn_above_one_in_twenty() -> None:
