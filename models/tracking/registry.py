@@ -8,20 +8,24 @@ from contracts.errors import BadInputError
 from models.tracking.peek import CHALLENGER, CHAMPION, PREVIOUS
 from models.tracking.store import PROMOTED_TAG, REPLACED_TAG, ROLLED_BACK_TAG, Held, Tracking
 
+_NOTHING = "none"  # the first champion replaced nothing
+
 
 def champion_before(tracking: Tracking, as_of: date) -> Held | None:
     """The champion as it was before this date decided: a date that is run again decides from the same ground."""
     champion = tracking.alias(CHAMPION)
     if champion is None or champion.tags.get(PROMOTED_TAG) != as_of.isoformat():
         return champion
-    replaced = champion.tags.get(REPLACED_TAG, "")
-    return tracking.version(replaced) if replaced else None
+    replaced = champion.tags.get(REPLACED_TAG) or _NOTHING
+    return tracking.version(replaced) if replaced != _NOTHING else None
 
 
 def promote(tracking: Tracking, version: str, *, before: Held | None, as_of: date) -> None:
     """Make a version the champion; the one before becomes `previous`."""
     # The tags come first: after a kill between the calls the date still knows what it started from.
-    tracking.tag_version(version, {PROMOTED_TAG: as_of.isoformat(), REPLACED_TAG: before.version if before else ""})
+    tracking.tag_version(
+        version, {PROMOTED_TAG: as_of.isoformat(), REPLACED_TAG: before.version if before else _NOTHING}
+    )
     if before is not None:
         tracking.set_alias(PREVIOUS, before.version)
     tracking.set_alias(CHAMPION, version)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import warnings
 from collections.abc import Iterator, Mapping
@@ -13,6 +14,7 @@ from typing import Final
 
 import mlflow
 import mlflow.sklearn
+from mlflow.entities import Dataset, DatasetInput, InputTag
 from mlflow.entities.model_registry import ModelVersion
 from mlflow.exceptions import MlflowException
 from mlflow.models import ModelSignature
@@ -46,6 +48,8 @@ class DayRun:
         fingerprint: name of the training; a second run with the same one is never made.
         name: run name, with the as-of date.
         note: Markdown shown at the top of the run.
+        summary: one sentence that opens the description of the version.
+        dataset: name, fingerprint and place of the rows that were learned from.
         params, metrics, tags: of the parent run.
         candidates: name -> (params, metrics) of the nested runs.
         files: artifact path -> content.
@@ -54,6 +58,8 @@ class DayRun:
     fingerprint: str
     name: str
     note: str
+    summary: str
+    dataset: tuple[str, str, str]
     params: Mapping[str, object]
     metrics: Mapping[str, float]
     tags: Mapping[str, str]
@@ -150,15 +156,22 @@ class Tracking:
         if found is not None:
             return found
         tags = {**day.tags, FINGERPRINT_TAG: day.fingerprint, "part": "day", _NOTE: day.note}
+        tags |= {"mlflow.source.name": "training/candidate_model", "mlflow.source.type": "JOB"}
         tags["has_model"] = "yes" if model is not None else "no"
         with self._active(), mlflow.start_run(experiment_id=self.experiment_id, run_name=day.name, tags=tags) as run:
             mlflow.log_params(dict(day.params))
             mlflow.log_metrics(dict(day.metrics), step=0)
+            name, digest, place = day.dataset
+            rows = Dataset(name=name, digest=digest[:16], source_type="duckdb", source=json.dumps({"table": place}))
+            self.client.log_inputs(run.info.run_id, [DatasetInput(rows, [InputTag("mlflow.data.context", "training")])])
             for path, content in day.files.items():
                 _log_bytes(path, content)
             for name, (params, metrics) in day.candidates.items():
                 with mlflow.start_run(
-                    experiment_id=self.experiment_id, run_name=name, nested=True, tags={"part": "candidate"}
+                    experiment_id=self.experiment_id,
+                    run_name=name,
+                    nested=True,
+                    tags={"part": "candidate", "mlflow.source.name": "training/candidate_model"},
                 ):
                     mlflow.log_params(dict(params))
                     mlflow.log_metrics(dict(metrics), step=0)
@@ -192,7 +205,7 @@ class Tracking:
             source=logged.model_uri,
             run_id=run_id,
             tags={FINGERPRINT_TAG: day.fingerprint, SHA_TAG: sha},
-            description=day.note,
+            description=f"{day.summary}\n\n{day.note}",
         )
         return str(made.version), sha
 
@@ -277,6 +290,12 @@ class Tracking:
             self.client.update_registered_model(MODEL_NAME, description=paragraph)
         except MlflowException:
             return  # nothing is registered before the first model
+
+    def describe(self, version: str, opening: str) -> None:
+        """Put a sentence before the model card of a version, in place of the one before it."""
+        held = self.client.get_model_version(MODEL_NAME, version)
+        _, mark, card = (held.description or "").partition("\n\n# ")
+        self.client.update_model_version(MODEL_NAME, version, f"{opening}{mark}{card}")
 
     def tag_run(self, run_id: str, tags: Mapping[str, str]) -> None:
         """Tag a run."""

@@ -46,6 +46,15 @@ def rules_paragraph(record: CandidateRecord, *, reason: str) -> str:
     )
 
 
+def model_summary(record: CandidateRecord) -> str:
+    """One sentence that tells versions apart in a list."""
+    f = record.figures
+    return (
+        f"{plain_name(record.name).capitalize()} of {record.trained_as_of}: ROC-AUC {f['roc_auc']:.3f}, "
+        f"lift {f['lift_at_10']:.1f}, log-loss skill {100 * f['skill']:.1f} % on {record.mature_people:,} people."
+    )
+
+
 def model_card(record: CandidateRecord) -> str:
     """Markdown for a data scientist: what it is, data, figures of the twin, limits."""
     lines = [
@@ -81,6 +90,8 @@ def model_card(record: CandidateRecord) -> str:
         f"Accuracy {record.figures['accuracy']:.3f}, majority class {record.figures['majority']:.3f}: "
         f"{ACCURACY_WORDS}.",
     ]
+    if record.choice:
+        lines += ["", f"**Chosen** {plain_name(record.name)}: {record.choice}."]
     lines += ["", "## Parameters", *(f"- {name}: {params}" for name, params in record.parameters.items() if params)]
     lines += [
         "",

@@ -163,7 +163,7 @@ def _keep_samples(folder: Path, frame: pd.DataFrame, outcome: Outcome) -> None:
 def _log(day: DayOfTraining, record: CandidateRecord, outcome: Outcome, folder: Path) -> CandidateRecord:
     from models.evaluation.plots import calibration_png, lift_png
     from models.tracking.store import DayRun
-    from models.training.words import model_card
+    from models.training.words import model_card, model_summary
 
     card = model_card(record)
     files = {
@@ -183,6 +183,8 @@ def _log(day: DayOfTraining, record: CandidateRecord, outcome: Outcome, folder: 
             fingerprint=record.fingerprint,
             name=f"{day.as_of} {record.name if record.refused is None else 'no model'}",
             note=card,
+            summary=model_summary(record) if record.refused is None else f"No model: {record.refused}.",
+            dataset=("weekly_panel", record.data_fingerprint, "marts.lead_snapshots"),
             params=_params(day, record),
             metrics=record.figures | _counts(record),
             tags={

@@ -18,7 +18,7 @@ from models.scoring.scorecard_words import PRIOR_RATE
 from models.tracking.peek import champion_version
 from models.training.fingerprint import code_version, fingerprint
 from models.training.record import Bounds, CandidateRecord, ModelState, bounds
-from models.training.words import model_paragraph, rules_paragraph
+from models.training.words import model_paragraph, model_summary, rules_paragraph
 from pipelines.training.fit import DayOfTraining, tracking_of
 from pipelines.training.frames import read_panel
 from pipelines.training.library import MODEL_FILE, PROBE_FILE, RANGES_FILE, REFERENCE_FILE, TEST_FILE, Library
@@ -65,7 +65,8 @@ def model_in_use(inputs: Inputs, warehouse: Warehouse, *, newest: bool) -> tuple
     """
     settings, as_of = inputs.day.settings, inputs.day.as_of
     stored = stored_state(settings, as_of)
-    if not newest:
+    decided = published_dates(settings.published_dir, "model_state")
+    if not newest or any(day > as_of for day in decided):
         return (stored, False) if stored is not None else (_inherited(inputs), True)
     if stored is not None and stored.fingerprint == inputs.fingerprint:
         unmoved = champion_version(settings.tracking_uri) == stored.champion_alias
@@ -85,9 +86,13 @@ def _inherited(inputs: Inputs) -> ModelState:
     settings, as_of = inputs.day.settings, inputs.day.as_of
     earlier = [day for day in published_dates(settings.published_dir, "model_state") if day < as_of]
     if earlier and (before := stored_state(settings, earlier[-1])) is not None:
-        return before.model_copy(
-            update={"decision": "kept", "decision_reason": f"a past date uses the model of {earlier[-1]}"}
-        )
+        reason = f"a past date uses the model that was in use on {earlier[-1]}"
+        told = before.paragraph.split(" Today's decision:")[0]
+        paragraph = f"{told} Today's decision: kept - {reason}." if before.version else before.paragraph
+        # What was compared or refused that day says nothing of this one.
+        fresh = {"gain": None, "challenger_version": None, "paragraph": paragraph}
+        verdict = "kept" if before.version else "refused"
+        return before.model_copy(update={"decision": verdict, "decision_reason": reason, **fresh})
     reason = "this past date is run after a newer one, and no model was in use then"
     return _rules_state(inputs, Decision("refused", reason), champion_alias=None, anchor=None)
 
@@ -115,6 +120,8 @@ def _decide(inputs: Inputs, warehouse: Warehouse) -> ModelState:
         if tracking.anchor() is None:
             tracking.freeze_anchor(candidate.base_rate, version=1)
         registry.promote(tracking, candidate.version, before=before, as_of=day.as_of)
+        if before is not None and before.version != candidate.version:
+            tracking.describe(before.version, f"Replaced by version {candidate.version} on {day.as_of}.")
         live: Held | None = tracking.version(candidate.version)
     else:
         live = before
@@ -305,7 +312,6 @@ def _figures(figures: dict[str, float]) -> dict[str, Any]:
 def _tell(tracking: Tracking, inputs: Inputs, state: ModelState) -> None:
     """Write the verdict where people look in MLflow."""
     candidate, as_of = inputs.candidate, inputs.day.as_of
-    shown = f"version {candidate.version}" if candidate.version else "no model"
     if candidate.run_id is not None:
         facts = {"decision": state.decision, "reason": state.decision_reason, "gain": state.gain}
         tracking.tag_run(
@@ -315,9 +321,15 @@ def _tell(tracking: Tracking, inputs: Inputs, state: ModelState) -> None:
                 "dagster_run_id_decided": inputs.day.dagster_run_id,
             },
         )
+    live = f"live v{state.version}" if state.version else "rules"
     tracking.tell(
         run_id=candidate.run_id,
-        run_name=f"{as_of} {state.decision}: {candidate.name} {shown}",
+        run_name=f"{as_of} {state.decision}, {live}",
         paragraph=state.paragraph,
         verdict=f"{state.decision}: {state.decision_reason}",
     )
+    if state.version is not None:
+        tracking.describe(state.version, f"LIVE on {as_of}. {state.paragraph}")
+    if candidate.version is not None and candidate.version != state.version:
+        opening = f"Not live on {as_of} ({state.decision}: {state.decision_reason}). {model_summary(candidate)}"
+        tracking.describe(candidate.version, opening)

@@ -2,9 +2,10 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from datetime import date
+from datetime import date, timedelta
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from contracts.published import published_path, read_manifest, read_published
@@ -14,9 +15,10 @@ from models.tracking.registry import champion_before, promote
 from models.tracking.store import Tracking
 from pipelines.resources import Engine
 from pipelines.training.fit import tracking_of
+from pipelines.training.library import Library
 from pipelines.training.promotion import stored_state
 from pipelines.training.rollback import rollback_champion
-from tests.models.marts import AS_OF, engine_at, fill, snapshots
+from tests.models.marts import AS_OF, engine_at, fill, snapshots, weeks_before
 from tests.pipelines.training.conftest import DAYS, OBJECTOR, Installation, run_day
 
 FIRST = DAYS[0]
@@ -116,12 +118,18 @@ def test_mlflow_says_which_model_is_live_and_why_and_names_nobody(lived: Install
     assert "The live model is version" in model.description
     experiment = tracking.client.get_experiment(tracking.experiment_id)
     assert "The live model is version" in experiment.tags["mlflow.note.content"]
+    versions = tracking.client.search_model_versions("name = 'resurrection'")
+    told = {str(one.version): one.description for one in versions}
+    assert [name for name, text in told.items() if text.startswith(f"LIVE on {AS_OF}")] == [champion.version]
+    assert all("# Resurrection model" in text for text in told.values())
     runs = tracking.client.search_runs([tracking.experiment_id], "tags.part = 'day'")
     assert len(runs) == len(DAYS)
     for run in runs:
         assert run.data.tags["verdict"].split(":")[0] in run.info.run_name
         assert run.data.tags["dagster_run_id"]
         assert run.data.tags["git_commit"]
+        assert run.data.tags["mlflow.source.name"] == "training/candidate_model"
+        assert [one.dataset.name for one in run.inputs.dataset_inputs] == ["weekly_panel"]
         assert {"skill", "roc_auc", "lift_at_10", "ece", "ece_expected"} <= set(run.data.metrics)
         nested = tracking.client.search_runs([tracking.experiment_id], f"tags.mlflow.parentRunId = '{run.info.run_id}'")
         assert {one.info.run_name for one in nested} == {
@@ -189,6 +197,34 @@ def test_rollback_swaps_champion_and_previous_and_bars_the_one_taken_out(tmp_pat
     assert "rolled_back_as_of" in out.tags
 
 
+def test_a_past_date_run_late_uses_the_model_of_then_and_moves_no_alias(tmp_path: Path, lived: Installation) -> None:
+    import shutil
+
+    shutil.copytree(lived.engine.settings.var_dir, tmp_path / "var")
+    engine = engine_at(tmp_path / "var", min_training_people=100, min_training_events=40)
+    tracking = tracking_of(engine.settings)
+
+    def aliases() -> dict[str, str]:
+        return dict(tracking.client.get_registered_model("resurrection").aliases)
+
+    had = aliases()
+    between, before = weeks_before(AS_OF, 3), weeks_before(AS_OF, 8)
+    # A newer day may have been decided and killed before its scores: the model's own dates count too.
+    shutil.rmtree(engine.settings.published_dir / "lead_scores")
+    for day in (between, before):
+        fill(engine, lived.frame, as_of=day)
+        run_day(engine, day)
+    assert aliases() == had
+    late, first = _state(engine, between), _state(engine, FIRST)
+    assert (late.version, late.model_sha256, late.decision) == (first.version, first.model_sha256, "kept")
+    assert f"in use on {FIRST}" in late.decision_reason
+    assert late.decision_reason in late.paragraph
+    early = _state(engine, before)
+    assert (early.version, early.score_kind, early.decision) == (None, ScoreKind.RULES, "refused")
+    rows = read_published(engine.settings.published_dir, dataset="lead_scores", as_of=between).to_pylist()
+    assert {row["model_version"] for row in rows} == {first.version}
+
+
 def test_rollback_without_a_previous_model_is_a_readable_error(tmp_path: Path) -> None:
     from contracts.errors import BadInputError
 
@@ -218,3 +254,28 @@ def test_a_day_without_any_table_ends_well(tmp_path: Path) -> None:
     manifest = read_manifest(engine.settings.published_dir, dataset="lead_scores", as_of=AS_OF)
     assert manifest is not None
     assert manifest.rows == 0
+
+
+def test_without_a_model_and_without_anything_for_the_card_nobody_gets_a_score(tmp_path: Path) -> None:
+    engine = engine_at(tmp_path)
+    frame = snapshots(people=40, weeks=1).assign(title_level=None, employee_count=np.nan, industry_group=None)
+    fill(engine, frame, as_of=AS_OF, objectors=(OBJECTOR,))
+    result = run_day(engine, AS_OF)
+    manifest = read_manifest(engine.settings.published_dir, dataset="lead_scores", as_of=AS_OF)
+    assert manifest is not None
+    assert manifest.rows == 0
+    assert manifest.facts["unscored"] == {"objected": 1, "restricted": 0, "no_model": 39}
+    assert manifest.facts["missing"] == ["title_level", "employee_count", "industry_group"]
+    assert all(_checks(result).values())
+
+
+def test_a_candidate_is_fitted_again_only_after_so_many_days(tmp_path: Path, lived: Installation) -> None:
+    library = Library(tmp_path)
+    record = Library(lived.engine.settings.var_dir / "models").of_day(AS_OF)
+    assert record is not None
+    record = record.model_copy(update={"trained_as_of": AS_OF})
+    library.save_record(record)
+    library.save_day(AS_OF, record.fingerprint)
+    for days, found in ((1, True), (6, True), (7, False)):
+        assert (library.recent(AS_OF + timedelta(days=days), within_days=7) is not None) is found
+    assert library.recent(AS_OF + timedelta(days=1), within_days=1) is None
