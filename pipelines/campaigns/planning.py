@@ -6,6 +6,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, time
+from functools import lru_cache
 from typing import Any
 
 import pyarrow as pa
@@ -16,8 +17,8 @@ from contracts.words import Channel, SkipReason
 from pipelines.campaigns.standing import sender_of
 from recovery.batch import Batch, Touch, make_batch
 from recovery.drafting import Drafter, DraftError, lead_facts
-from recovery.permission import WORDS, load_rules
-from recovery.planning import Plan, PlanInputs, PlanPolicy, load_playbooks, make_plan, touch_id
+from recovery.permission import WORDS, RuleBook, load_rules
+from recovery.planning import Plan, PlanInputs, PlanPolicy, Playbook, load_playbooks, make_plan, touch_id
 from recovery.tokens import load_key
 
 
@@ -64,6 +65,12 @@ class Planned:
     batch: Batch | None
 
 
+@lru_cache(maxsize=1)
+def _books() -> tuple[tuple[Playbook, ...], RuleBook]:
+    """Playbooks and rules, read once: they are part of the release."""
+    return load_playbooks(), load_rules()
+
+
 def plan_day(inputs: PlanInputs, policy: PlanPolicy, settings: Settings, *, model: str) -> Planned:
     """Plan, write the words, and leave out whoever cannot be written to safely.
 
@@ -73,7 +80,7 @@ def plan_day(inputs: PlanInputs, policy: PlanPolicy, settings: Settings, *, mode
         settings: sender and style.
         model: fingerprint of the scores, part of the batch's content.
     """
-    playbooks, rules = load_playbooks(), load_rules()
+    playbooks, rules = _books()
     plan = make_plan(inputs, policy, playbooks=playbooks, rules=rules)
     touches, failed = write_touches(plan.table, people_by_id(inputs, plan.table), settings)
     if failed:
@@ -111,7 +118,7 @@ def write_touches(
         return [], frozenset()
     key = load_key(settings.secrets_dir)
     drafter = Drafter(sender_of(settings), style=settings.style, key=key, list_id=settings.sender_id)
-    templates = {(book.name, step.step): step.template for book in load_playbooks() for step in book.steps}
+    templates = {(book.name, step.step): step.template for book in _books()[0] for step in book.steps}
     touches, failed = [], set()
     for row in rows:
         try:

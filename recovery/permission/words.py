@@ -23,7 +23,7 @@ WORDS: Final[dict[SkipReason, str]] = {
     R.BASIS_EXPIRED: "the ground for contact has expired",
     R.TOO_LONG_DORMANT: "silent for longer than e-mail may go back",
     R.NEVER_ENGAGED: "never got in touch",
-    R.RECENTLY_PLANNED: "was in a batch a short time ago",
+    R.RECENTLY_PLANNED: "is in a batch of an earlier day within the contact gap",
     R.GLOBAL_HOLDOUT: "in the group that is never contacted, for comparison",
     R.CAPACITY: "the day's capacity went to others",
     R.ACCOUNT_CAP: "enough people of the same account are in the batch",
