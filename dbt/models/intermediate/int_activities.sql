@@ -53,6 +53,8 @@ assignments as (
 placed as (
     select
         r.*,
+        l.object_number,
+        l.first_place + r.row_number as place,
         l.covered_before,
         l.is_history,
         l.assumed_lag_hours
@@ -62,13 +64,12 @@ placed as (
 
 firsts as (
     select
-        source,
-        object,
+        object_number,
         source_record_id,
-        min((exported_at, landing_id, row_number)) as first_row,
+        min(place) as place,
         min(exported_at) filter (where is_closed) as closed_from
     from placed
-    group by source, object, source_record_id
+    group by object_number, source_record_id
 ),
 
 distinct_rows as (
@@ -78,8 +79,7 @@ distinct_rows as (
     from placed as p
     inner join firsts as f
         on
-            p.source = f.source and p.object = f.object and p.source_record_id = f.source_record_id
-            and (p.exported_at, p.landing_id, p.row_number) = f.first_row
+            p.object_number = f.object_number and p.source_record_id = f.source_record_id and p.place = f.place
     where
         p.kind is not null
         and not (

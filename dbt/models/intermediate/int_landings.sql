@@ -18,6 +18,10 @@ select
     coalesce(l.has_opt_out_column, false) as has_opt_out_column,
     coalesce(l.has_phone_opt_out_column, false) as has_phone_opt_out_column,
     p.object is not null as is_people,
+    dense_rank() over (order by l.source, l.object)::int as object_number,
+    -- Older landings first; with a row number below 2^40 it places every row of an object.
+    (row_number() over (partition by l.source, l.object order by l.exported_at, l.landing_id) << 40)::bigint
+        as first_place,
     -- Null in the first landing of an object: only that one is back-cast.
     max(l.exported_at) over (
         partition by l.source, l.object

@@ -27,38 +27,21 @@ contacts as (
     select
         person_id,
         occurred_at,
-        actor,
-        source_record_id
+        min(struct_pack(actor := actor, source_record_id := source_record_id)) as contact
     from owned
     where direction = 'outbound' and kind in ('email', 'sms', 'call', 'meeting', 'chat')
-    qualify row_number() over (
-        partition by person_id, occurred_at
-        order by actor, source, object, source_record_id
-    ) = 1
-),
-
-acts as (
-    select
-        source,
-        object,
-        source_record_id,
-        person_id,
-        occurred_at
-    from owned
-    where is_inbound
+    group by person_id, occurred_at
 ),
 
 -- The last contact by us in the 14 days before a person's own act is what the act may answer.
 answered as (
     select
-        o.source,
-        o.object,
-        o.source_record_id,
-        c.source_record_id as contact_id,
-        c.actor as contact_actor
-    from acts as o
-    asof inner join contacts as c on o.person_id = c.person_id and o.occurred_at > c.occurred_at
-    where c.occurred_at >= o.occurred_at - interval 14 day
+        o.*,
+        case
+            when o.is_inbound and c.occurred_at >= o.occurred_at - interval 14 day then c.contact
+        end as contact
+    from owned as o
+    asof left join contacts as c on o.person_id = c.person_id and o.occurred_at > c.occurred_at
 )
 
 select
@@ -77,16 +60,14 @@ select
     o.actor,
     case
         when not o.is_inbound then null
-        when a.contact_actor = 'engine' then 'caused_by_engine'
-        when a.contact_actor = 'rep' then 'caused_by_rep'
+        when o.contact.actor = 'engine' then 'caused_by_engine'
+        when o.contact.actor = 'rep' then 'caused_by_rep'
         else 'organic'
     end as initiative,
-    coalesce(o.in_reply_to, a.contact_id) as in_response_to,
+    coalesce(o.in_reply_to, o.contact.source_record_id) as in_response_to,
     o.outcome_level,
     o.reply_class,
     o.is_machine,
     o.is_inbound
-from owned as o
-left join answered as a
-    on o.source = a.source and o.object = a.object and o.source_record_id = a.source_record_id
+from answered as o
 order by o.person_id, o.occurred_at, activity_id
