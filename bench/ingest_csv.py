@@ -28,7 +28,7 @@ _FAULTS = ("email", "phone", "date", "short", "country", "blank id", "quote", "z
 
 @dataclass(frozen=True)
 class IngestTiming:
-    """Outcome of one ingest: rows in, loaded and rejected, wall seconds, seconds of a run without news, peak MiB, CPU."""
+    """Outcome of one ingest: rows in, loaded, rejected; wall seconds, those of a run without news, peak MiB, CPU."""
 
     rows_in: int
     rows_loaded: int
