@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from datetime import date
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import pyarrow as pa
 
@@ -17,6 +17,9 @@ from models.training.record import ModelState
 from pipelines.resources import Engine
 from pipelines.scoring.frames import SNAPSHOTS, people_fingerprint
 from pipelines.training.library import RANGES_FILE, REFERENCE_FILE, Library
+
+if TYPE_CHECKING:
+    from models.drift.report import DriftResult
 
 DATASET: Final = "feature_drift"
 SAMPLE_ROWS: Final = 5_000  # Evidently's cost grows with rows; the index of 5,000 is known to about .01
@@ -50,11 +53,8 @@ def drift_day(
     return publish(settings.published_dir, dataset=DATASET, as_of=as_of, table=table, facts=facts), True
 
 
-def _compared(
-    engine: Engine, *, as_of: date, state: ModelState, features: tuple[FeatureSpec, ...]
-) -> tuple[list[dict[str, Any]], dict[str, Any]]:
-    settings = engine.settings
-    facts: dict[str, Any] = {
+def _nothing_compared(state: ModelState) -> dict[str, Any]:
+    return {
         "share_drifted": None,
         "severe": False,
         "warns": False,
@@ -66,6 +66,27 @@ def _compared(
         "reference_version": state.version,
         "people": 0,
     }
+
+
+def _rows(result: DriftResult, by_feature: dict[str, int], *, as_of: date) -> list[dict[str, Any]]:
+    names = sorted({*result.scores, *by_feature})
+    return [
+        {
+            "as_of_date": as_of,
+            "feature": name,
+            "psi": result.scores.get(name),
+            "is_drifted": name in result.drifted,
+            "out_of_range": by_feature.get(name, 0),
+        }
+        for name in names
+    ]
+
+
+def _compared(
+    engine: Engine, *, as_of: date, state: ModelState, features: tuple[FeatureSpec, ...]
+) -> tuple[list[dict[str, Any]], dict[str, Any]]:
+    settings = engine.settings
+    facts = _nothing_compared(state)
     if state.model_fingerprint is None:
         return [], facts
     folder = Library(settings.var_dir / "models").folder(state.model_fingerprint)
@@ -107,18 +128,7 @@ def _compared(
         "report": path.relative_to(settings.var_dir).as_posix() if result.html else None,
         "people": len(frame),
     }
-    names = sorted({*result.scores, *by_feature})
-    rows = [
-        {
-            "as_of_date": as_of,
-            "feature": name,
-            "psi": result.scores.get(name),
-            "is_drifted": name in result.drifted,
-            "out_of_range": by_feature.get(name, 0),
-        }
-        for name in names
-    ]
-    return rows, facts
+    return _rows(result, by_feature, as_of=as_of), facts
 
 
 def _keep_with_run(engine: Engine, state: ModelState, path: Path) -> None:
