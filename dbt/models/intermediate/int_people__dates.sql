@@ -58,7 +58,9 @@ described as (
             ),
             r.record_rank
         ) as employee_count,
-        arg_min({{ known_value('country', "['country', 'state', 'phone', 'mobile_phone']") }}, r.record_rank) as country,
+        arg_min(
+            {{ known_value('country', "['country', 'state', 'phone', 'mobile_phone']") }}, r.record_rank
+        ) as country,
         arg_min({{ known_value('lead_source', "['lead_source']") }}, r.record_rank) as lead_source,
         coalesce(bool_or({{ known_value('is_free_mail', "['email']") }}), false) as is_free_mail,
         coalesce(bool_or({{ known_value('phone', "['phone', 'mobile_phone']") }} is not null), false) as has_phone,
