@@ -55,7 +55,7 @@ def ingest(
 
 def _read(delivery: Delivery, folder: Path, number: int, *, memory: str, threads: int) -> tuple[Path, LandingManifest]:
     folder.mkdir(parents=True)
-    shape = find_shape(delivery.path)
+    shape = find_shape(delivery.path, encoding=delivery.encoding)
     rows, rejects = read_into(delivery.path, shape, folder, memory=memory, threads=threads)
     record = DeliveryRecord(
         exported_at=delivery.exported_at,

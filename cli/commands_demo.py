@@ -13,6 +13,7 @@ from rich.table import Table
 
 from cli.commands_run import answer, export, newest_day, run_one_day
 from cli.console import out
+from cli.done import day_is_done, note_day
 from cli.workspace import Workspace, demo_workspace, find_workspace, truth_dir, world_dir
 from contracts.summary import RunSummary
 
@@ -57,8 +58,12 @@ def _three_days(workspace: Workspace, *, people: int, seed: int) -> bool:
         if not _exported(target, day, people=people, seed=seed):
             export(world, target=target, truth=truth, day=day, since=before)
             _note_export(target, day, people=people, seed=seed)
-        ok = run_one_day(workspace, day) and ok
-        _keep_summary(workspace, day)
+        if back and day_is_done(workspace, day):
+            out.print(f"[bold]{day}[/bold] unchanged since its last run")
+        else:
+            good = run_one_day(workspace, day)
+            note_day(workspace, day, ok=good)
+            ok = good and ok
         before = day
     return ok
 
@@ -74,14 +79,6 @@ def _exported(target: Path, day: date, *, people: int, seed: int) -> bool:
 
 def _note_export(target: Path, day: date, *, people: int, seed: int) -> None:
     _marker(target, day).write_text(json.dumps({"people": people, "seed": seed}))
-
-
-def _keep_summary(workspace: Workspace, day: date) -> None:
-    source = workspace.var_dir / "summary.json"
-    if source.exists():
-        copy = workspace.engine.settings.report_dir / day.isoformat() / "summary.json"
-        copy.parent.mkdir(parents=True, exist_ok=True)
-        copy.write_bytes(source.read_bytes())
 
 
 def _summaries(workspace: Workspace) -> list[RunSummary]:

@@ -6,6 +6,8 @@ differ are a conflict. Time zone: declared > state > phone > country, the last o
 
 from __future__ import annotations
 
+from typing import Final
+
 import duckdb
 
 from pipelines.ingest import places
@@ -40,6 +42,33 @@ def register_places(connection: duckdb.DuckDBPyConnection) -> None:
         connection.unregister("place_rows")
 
 
+# The person's own zone, else that of the state, the phone number or the country.
+_ZONES: Final = """
+    zoned as (
+        select p.*, s.time_zone as _state_zone, s.has_one_zone as _one_zone, c.time_zone as _country_zone,
+               case when p._phone_country = p.country_code then p._phone_zone end as _own_phone_zone
+        from placed p
+        left join place_states s on s.name = p._state_key and s.country = p.country_code
+        left join place_country_zones c on c.country = p.country_code
+    )
+    select * exclude (_phone_country, digits, _zone, _state_country, _domain_country, _phone_zone, _state_zone,
+                      _one_zone, _country_zone, _own_phone_zone, _state_key,
+                      email_domain, is_free_mail, country_code, country_source, country_confidence,
+                      has_country_conflict),
+           coalesce(_zone, _state_zone, _own_phone_zone, _country_zone) as time_zone,
+           case when _zone is not null then 'declared' when _state_zone is not null then 'state'
+                when _own_phone_zone is not null then 'phone' when _country_zone is not null then 'country'
+                end as time_zone_source,
+           case when _zone is not null then 'high'
+                when _state_zone is not null then case when _one_zone then 'high' else 'medium' end
+                when _own_phone_zone is not null then 'medium'
+                when _country_zone is not null then case when country_source = 'explicit' then 'high' else 'medium' end
+                end as time_zone_confidence,
+           country_code, country_source, country_confidence, has_country_conflict, email_domain, is_free_mail
+    from zoned
+    """
+
+
 def statement(spec: ObjectSpec, declared_country: str | None) -> str:
     """CTEs and final select over the CTE `judged`, which carries `_state_key`; adds the columns of `DERIVED`."""
     numbers = spec.of_kind(Kind.PHONE)
@@ -56,7 +85,8 @@ def statement(spec: ObjectSpec, declared_country: str | None) -> str:
     )
     # The longest prefix decides, also when it spans several zones.
     phone_zone = "case " + " ".join(f"when z{n}.prefix is not null then z{n}.time_zone" for n in lengths) + " end"
-    return f"""
+    return (
+        f"""
     numbered as (
         select j.*, {owner} as _phone_country, substr({phone}, 2) as digits,
                split_part(j.email, '@', 2) as _domain, {zone} as _zone
@@ -85,26 +115,6 @@ def statement(spec: ObjectSpec, declared_country: str | None) -> str:
                                              lambda v: v is not null))) > 1 as has_country_conflict
         from hinted
     ),
-    zoned as (
-        select p.*, s.time_zone as _state_zone, s.has_one_zone as _one_zone, c.time_zone as _country_zone,
-               case when p._phone_country = p.country_code then p._phone_zone end as _own_phone_zone
-        from placed p
-        left join place_states s on s.name = p._state_key and s.country = p.country_code
-        left join place_country_zones c on c.country = p.country_code
-    )
-    select * exclude (_phone_country, digits, _zone, _state_country, _domain_country, _phone_zone, _state_zone,
-                      _one_zone, _country_zone, _own_phone_zone, _state_key,
-                      email_domain, is_free_mail, country_code, country_source, country_confidence,
-                      has_country_conflict),
-           coalesce(_zone, _state_zone, _own_phone_zone, _country_zone) as time_zone,
-           case when _zone is not null then 'declared' when _state_zone is not null then 'state'
-                when _own_phone_zone is not null then 'phone' when _country_zone is not null then 'country'
-                end as time_zone_source,
-           case when _zone is not null then 'high'
-                when _state_zone is not null then case when _one_zone then 'high' else 'medium' end
-                when _own_phone_zone is not null then 'medium'
-                when _country_zone is not null then case when country_source = 'explicit' then 'high' else 'medium' end
-                end as time_zone_confidence,
-           country_code, country_source, country_confidence, has_country_conflict, email_domain, is_free_mail
-    from zoned
     """
+        + _ZONES
+    )

@@ -95,9 +95,8 @@ def _scored(
     frame = frame[~frame["person_id"].isin(list(barred))].reset_index(drop=True)
     missing: list[str] = []
     if state.model_fingerprint is None and len(frame) and not card_says_something(frame):
-        # Neither a model nor the card can tell anybody from anybody else: no score is better than one for all.
-        unscored[UnscoredReason.NO_MODEL.value] += len(frame)
-        frame, missing = frame.iloc[:0], list(FEATURE_NAMES)
+        # The card scores everybody alike, at the base rate; the columns that would tell them apart are named.
+        missing = list(FEATURE_NAMES)
     scores = score_people(scorer_of(engine, state, features), frame, reasons_limit=engine.settings.reasons_limit)
     ordered = frame.iloc[scores.order]
     table = _shaped(ordered, scores.table, owners=owners, as_of=as_of, state=state)

@@ -256,15 +256,17 @@ def test_a_day_without_any_table_ends_well(tmp_path: Path) -> None:
     assert manifest.rows == 0
 
 
-def test_without_a_model_and_without_anything_for_the_card_nobody_gets_a_score(tmp_path: Path) -> None:
+def test_without_anything_for_the_card_everybody_scores_alike_and_the_columns_are_named(tmp_path: Path) -> None:
     engine = engine_at(tmp_path)
     frame = snapshots(people=40, weeks=1).assign(title_level=None, employee_count=np.nan, industry_group=None)
     fill(engine, frame, as_of=AS_OF, objectors=(OBJECTOR,))
     result = run_day(engine, AS_OF)
     manifest = read_manifest(engine.settings.published_dir, dataset="lead_scores", as_of=AS_OF)
     assert manifest is not None
-    assert manifest.rows == 0
-    assert manifest.facts["unscored"] == {"objected": 1, "restricted": 0, "no_model": 39}
+    assert manifest.rows == 39
+    assert manifest.facts["unscored"] == {"objected": 1, "restricted": 0, "no_model": 0}
+    scores = read_published(engine.settings.published_dir, dataset="lead_scores", as_of=AS_OF)
+    assert len(set(scores.column("points").to_pylist())) == 1
     assert manifest.facts["missing"] == ["title_level", "employee_count", "industry_group"]
     assert all(_checks(result).values())
 

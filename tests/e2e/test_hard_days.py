@@ -1,0 +1,166 @@
+"""Days that go wrong: killed, doubled, starved, silent, and sources that cannot be read."""
+
+from __future__ import annotations
+
+import os
+import random
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from datetime import date, timedelta
+from pathlib import Path
+
+import pytest
+from filelock import FileLock
+
+from contracts.errors import BusyError
+from pipelines.resources import PROJECT_ROOT
+from pipelines.run import run_day
+from simulation import WorldSettings, write_exports
+from tests.e2e.installation import LAST, fingerprints, make_engine, read_summary
+
+PEOPLE = 300
+WORLD = WorldSettings(seed=5, people=PEOPLE)
+
+RUN = """
+import json, sys
+from datetime import date
+from pathlib import Path
+from pipelines.run import run_day
+from tests.e2e.installation import make_engine
+if __name__ == "__main__":
+    result = run_day(make_engine(Path(sys.argv[1])), date.fromisoformat(sys.argv[2]))
+    print(json.dumps([result.ok, result.failures]))
+    sys.exit(0 if result.ok else 1)
+"""
+
+
+def _world(var_dir: Path, day: date = LAST) -> Path:
+    write_exports(WORLD, out=var_dir / "world", truth=var_dir / "truth", as_of=day)
+    return var_dir / "world" / "exports" / day.isoformat()
+
+
+def _start(var_dir: Path, day: date = LAST) -> subprocess.Popen[bytes]:
+    return subprocess.Popen(
+        [sys.executable, "-c", RUN, str(var_dir), day.isoformat()],
+        cwd=PROJECT_ROOT,
+        env={**os.environ, "PYTHONPATH": str(PROJECT_ROOT)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        start_new_session=True,
+    )
+
+
+@pytest.mark.slow
+def test_a_killed_day_and_one_without_the_hidden_truth_end_with_the_same_bytes(tmp_path: Path) -> None:
+    calm, hard = tmp_path / "calm" / "var", tmp_path / "hard" / "var"
+    _world(calm)
+    _world(hard)
+    # The pipelines cannot have read what is not there.
+    shutil.rmtree(hard / "truth")
+    began = time.monotonic()
+    undisturbed = _start(calm)
+    out, err = undisturbed.communicate(timeout=240)
+    assert undisturbed.returncode == 0, out + err
+    took = time.monotonic() - began
+    moments = random.Random(3)
+    for _ in range(4):
+        process = _start(hard)
+        time.sleep(moments.uniform(0.25, 0.95) * took)
+        if process.poll() is None:
+            os.killpg(process.pid, signal.SIGKILL)
+        process.communicate()
+    last = _start(hard)
+    out, err = last.communicate(timeout=240)
+    assert last.returncode == 0, out + err
+    assert fingerprints(hard, "published", "outbox", "landing") == fingerprints(calm, "published", "outbox", "landing")
+
+
+def test_two_runs_at_once_one_refuses_in_clear_words(tmp_path: Path) -> None:
+    var_dir = tmp_path / "var"
+    lock = var_dir / "locks" / "run.lock"
+    lock.parent.mkdir(parents=True)
+    with FileLock(lock), pytest.raises(BusyError, match="Another run of this installation is going on"):
+        run_day(make_engine(var_dir), LAST)
+
+
+def _drop_file(exports: Path) -> None:
+    (exports / "salesforce" / "leads.csv").unlink()
+
+
+def _empty_file(exports: Path) -> None:
+    (exports / "salesforce" / "leads.csv").write_bytes(b"")
+
+
+def _binary_file(exports: Path) -> None:
+    (exports / "salesforce" / "leads.csv").write_bytes(random.Random(1).randbytes(20_000))
+
+
+def _half_gzip(exports: Path) -> None:
+    import gzip
+
+    path = exports / "salesforce" / "leads.csv"
+    packed = gzip.compress(path.read_bytes())
+    path.unlink()
+    (exports / "salesforce" / "leads.csv.gz").write_bytes(packed[: len(packed) // 2])
+
+
+def _without_ids(exports: Path) -> None:
+    path = exports / "salesforce" / "leads.csv"
+    text = path.read_text(encoding="utf-8-sig")
+    header, rest = text.split("\n", 1)
+    path.write_text(header.replace("Id", "Nothing", 1) + "\n" + rest)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("spoil", [_empty_file, _binary_file, _half_gzip, _without_ids])
+def test_one_bad_file_is_told_and_the_others_go_on(tmp_path: Path, spoil: Callable[[Path], None]) -> None:
+    var_dir = tmp_path / "var"
+    spoil(_world(var_dir))
+    result = run_day(make_engine(var_dir), LAST)
+    assert not result.ok
+    assert "leads" in " ".join(result.failures)
+    summary = read_summary(var_dir)
+    assert summary.people > PEOPLE / 3
+    assert summary.scores.rows > 0
+
+
+@pytest.mark.slow
+def test_nobody_dormant_ends_well_and_plans_nothing(tmp_path: Path) -> None:
+    var_dir = tmp_path / "var"
+    _world(var_dir)
+    engine = make_engine(var_dir, dormant_after_days=3_650, market_dormant_after_days={})
+    result = run_day(engine, LAST)
+    assert result.ok, result.failures
+    summary = read_summary(var_dir)
+    assert summary.dormant == summary.batch.planned == summary.scores.rows == 0
+    assert (var_dir / "report" / LAST.isoformat() / "index.html").exists()
+
+
+@pytest.mark.slow
+def test_nobody_contactable_ends_well_and_plans_nothing(tmp_path: Path) -> None:
+    var_dir = tmp_path / "var"
+    exports = _world(var_dir)
+    sources = var_dir / "world" / "sources.yml"
+    assert exports.exists()
+    result = run_day(make_engine(var_dir, sources, permission_policy="explicit", max_dormancy_days=30), LAST)
+    assert result.ok, result.failures
+    summary = read_summary(var_dir)
+    assert summary.dormant > 0
+    assert summary.batch.planned == 0
+    assert sum(summary.batch.skipped.values()) == summary.dormant
+
+
+@pytest.mark.slow
+def test_a_silent_source_holds_the_plan(tmp_path: Path) -> None:
+    var_dir = tmp_path / "var"
+    _world(var_dir)
+    result = run_day(make_engine(var_dir), LAST + timedelta(days=5))
+    assert result.ok, result.failures
+    summary = read_summary(var_dir)
+    assert summary.batch.planned == 0
+    assert summary.batch.skipped.get("source_silent", 0) > 0
+    assert summary.scores.rows > 0
