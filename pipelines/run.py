@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
+from typing import Final
 
 import dagster as dg
 from dagster_shared.error import SerializableErrorInfo
@@ -19,6 +20,9 @@ from contracts.summary import RunSummary
 from pipelines.resources import PROJECT_ROOT, Engine
 
 Progress = Callable[["StepProgress"], None]
+
+# Marks runs that hold the run lock, unlike those that the daemon launches.
+_DRIVER_TAG: Final = "recovery/driver"
 
 
 @dataclass(frozen=True)
@@ -78,6 +82,7 @@ def run_day(engine: Engine, as_of: date, *, progress: Progress | None = None) ->
         with FileLock(lock_path, timeout=0):
             job = build_definitions(engine).resolve_job_def("daily_recovery_job")
             with dg.DagsterInstance.get() as instance:
+                _bury_dead_runs(instance)
                 return _execute(job, instance, as_of=as_of, progress=progress, engine=engine)
     except Timeout as error:
         raise BusyError(
@@ -102,6 +107,7 @@ def _execute(
         partition_key=as_of.isoformat(),
         instance=instance,
         run_id=run_id,
+        tags={_DRIVER_TAG: "this process"},
         raise_on_error=False,
         run_config={"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}},
     )
@@ -116,6 +122,16 @@ def _execute(
         warnings=tuple(warnings),
         seconds=seconds,
     )
+
+
+def _bury_dead_runs(instance: dg.DagsterInstance) -> None:
+    """Whoever holds the run lock knows that earlier runs of this driver are over: free what they held."""
+    going = dg.RunsFilter(
+        tags={_DRIVER_TAG: "this process"}, statuses=[dg.DagsterRunStatus.STARTED, dg.DagsterRunStatus.STARTING]
+    )
+    for run in instance.get_runs(filters=going):
+        instance.report_run_failed(run, "The process of this run died; the day is run again.")
+        instance.event_log_storage.free_concurrency_slots_for_run(run.run_id)
 
 
 class _Watcher:

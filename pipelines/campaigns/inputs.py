@@ -15,6 +15,7 @@ import pyarrow as pa
 from contracts.errors import BadInputError
 from contracts.published import arrow, read_manifest, read_published
 from contracts.settings import Settings
+from contracts.times import grid_dates
 from pipelines.resources import PROJECT_ROOT, Engine
 from pipelines.warehouse import Warehouse
 from recovery.ledger import Ledger, ledger_url, open_ledger
@@ -131,7 +132,7 @@ def input_fingerprint(engine: Engine, as_of: date, ledger: Ledger, *, state: dic
                 f"as_of_date = date '{as_of}'",
             )
         if warehouse.exists(connection, "marts.lead_labels"):
-            content["wins"] = win_counts(connection)
+            content["wins"] = win_counts(connection, as_of, engine.settings.training_weeks)
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
 
@@ -150,11 +151,18 @@ def settings_digest(settings: Settings) -> str:
     return hashlib.sha256(json.dumps(values, sort_keys=True, default=str).encode()).hexdigest()
 
 
-def win_counts(connection: duckdb.DuckDBPyConnection) -> list[int]:
-    """People who came back in mature snapshots, and those of them who bought."""
+def win_counts(connection: duckdb.DuckDBPyConnection, as_of: date, weeks: int) -> list[int]:
+    """People who came back in mature snapshots of the day's training panel, and those of them who bought.
+
+    Only the panel counts: what else the warehouse still holds depends on which days were run before.
+    """
     row = connection.execute(
-        "select count(distinct person_id) filter (where is_reactivated), "
-        "count(distinct person_id) filter (where is_reactivated and level >= 4) from marts.lead_labels"
+        "select count(distinct l.person_id) filter (where l.is_reactivated), "
+        "count(distinct l.person_id) filter (where l.is_reactivated and l.level >= 4) "
+        "from marts.lead_labels as l join marts.lead_snapshots as s "
+        "on s.person_id = l.person_id and s.as_of_date = l.as_of_date "
+        "where s.is_training and list_contains($dates, l.as_of_date)",
+        {"dates": list(grid_dates(as_of, weeks))},
     ).fetchone()
     return [int(value) for value in row or (0, 0)]
 
@@ -178,7 +186,7 @@ def read_inputs(engine: Engine, as_of: date, ledger: Ledger, *, is_followed: boo
         _require_day(connection, as_of)
         people = _frame(connection, PEOPLE_SQL, {"as_of": as_of})
         permissions = _frame(connection, _PERMISSIONS_SQL)
-        deals = _deals(engine.warehouse, connection, settings.reporting_currency)
+        deals = _deals(engine, connection, as_of)
         renamed = _renamed(engine.warehouse, connection, as_of)
         gap = as_of - timedelta(days=settings.contact_gap_days)
         recent = ledger.read_assignments(before=as_of, since=gap)
@@ -220,16 +228,18 @@ def _scores(root: Path, as_of: date) -> pd.DataFrame:
     return frame
 
 
-def _deals(warehouse: Warehouse, connection: duckdb.DuckDBPyConnection, currency: str) -> DealStatistics:
+def _deals(engine: Engine, connection: duckdb.DuckDBPyConnection, as_of: date) -> DealStatistics:
     from recovery.planning.value import deal_statistics
 
     amounts = _frame(
         connection,
         "select coalesce(market, '-') || '/' || coalesce(lead_kind, '-') as segment, open_amount::double as amount "
         "from marts.dim_people where open_amount > 0 and currency = $currency order by person_id",
-        {"currency": currency},
+        {"currency": engine.settings.reporting_currency},
     )
-    reactivated, won = win_counts(connection) if warehouse.exists(connection, "marts.lead_labels") else (0, 0)
+    reactivated, won = 0, 0
+    if engine.warehouse.exists(connection, "marts.lead_labels"):
+        reactivated, won = win_counts(connection, as_of, engine.settings.training_weeks)
     return deal_statistics(amounts, reactivated=reactivated, won=won)
 
 

@@ -54,11 +54,20 @@ def _start(var_dir: Path, day: date = LAST) -> subprocess.Popen[bytes]:
     )
 
 
+def _made(var_dir: Path) -> dict[str, bytes]:
+    files = fingerprints(var_dir, "published", "outbox", "landing")
+    # A landing's manifest tells when it landed; the key of unsubscribe links is each installation's own.
+    return {name: data for name, data in files.items() if not (name.startswith("landing") and name.endswith(".json"))}
+
+
 @pytest.mark.slow
 def test_a_killed_day_and_one_without_the_hidden_truth_end_with_the_same_bytes(tmp_path: Path) -> None:
     calm, hard = tmp_path / "calm" / "var", tmp_path / "hard" / "var"
     _world(calm)
     _world(hard)
+    for var_dir in (calm, hard):
+        (var_dir / "secrets").mkdir()
+        (var_dir / "secrets" / "unsubscribe.key").write_text("5a" * 32)
     # The pipelines cannot have read what is not there.
     shutil.rmtree(hard / "truth")
     began = time.monotonic()
@@ -67,7 +76,7 @@ def test_a_killed_day_and_one_without_the_hidden_truth_end_with_the_same_bytes(t
     assert undisturbed.returncode == 0, out + err
     took = time.monotonic() - began
     moments = random.Random(3)
-    for _ in range(4):
+    for _ in range(2):
         process = _start(hard)
         time.sleep(moments.uniform(0.25, 0.95) * took)
         if process.poll() is None:
@@ -76,7 +85,7 @@ def test_a_killed_day_and_one_without_the_hidden_truth_end_with_the_same_bytes(t
     last = _start(hard)
     out, err = last.communicate(timeout=240)
     assert last.returncode == 0, out + err
-    assert fingerprints(hard, "published", "outbox", "landing") == fingerprints(calm, "published", "outbox", "landing")
+    assert _made(hard) == _made(calm)
 
 
 def test_two_runs_at_once_one_refuses_in_clear_words(tmp_path: Path) -> None:

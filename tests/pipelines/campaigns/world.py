@@ -152,15 +152,17 @@ class World:
         engine.settings.secrets_dir.mkdir(parents=True, exist_ok=True)
         (engine.settings.secrets_dir / "unsubscribe.key").write_text("5a" * 32)
         people = [row | {"as_of_date": as_of} for row in self.people]
+        labels = [row for row in self.labels if row["as_of_date"] != as_of]
         tables = {
             "marts.dim_people": pa.Table.from_pylist(people, schema=PEOPLE_SCHEMA),
             "marts.fct_permissions": pa.Table.from_pylist(self.permissions, schema=PERMISSIONS_SCHEMA),
             "marts.lead_labels": pa.Table.from_pylist(self.labels, schema=LABELS_SCHEMA),
             "marts.lead_snapshots": pa.table(
                 {
-                    "as_of_date": pa.array([as_of] * len(people), pa.date32()),
-                    "person_id": pa.array([row["person_id"] for row in people], pa.string()),
-                    "spell": pa.array([1] * len(people), pa.int32()),
+                    "as_of_date": pa.array([as_of] * len(people) + [row["as_of_date"] for row in labels], pa.date32()),
+                    "person_id": pa.array([row["person_id"] for row in [*people, *labels]], pa.string()),
+                    "spell": pa.array([1] * len([*people, *labels]), pa.int32()),
+                    "is_training": pa.array([True] * len([*people, *labels])),
                 }
             ),
             "marts.person_records": pa.table(
