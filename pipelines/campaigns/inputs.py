@@ -48,6 +48,18 @@ _PERMISSIONS_SQL: Final = """
     where f.person_id in (select person_id from marts.dim_people where is_dormant)
     order by all
 """
+# Lists hold at once, also those that came after the day began.
+_LISTED_SQL: Final = """
+    select
+        p.person_id, case when s.reason in ('opt_out', 'hard_bounce') then 'email' else 'all' end as channel,
+        'refused' as stance, s.reason as basis, s.source, 'suppression list' as evidence,
+        min(coalesce(s.occurred_at, s.exported_at)) as since, null::timestamp as expires_at,
+        null::varchar as collected_during, null::boolean as optout_offered_at_collection
+    from ({lists}) as s
+    inner join marts.dim_people as p on p.is_dormant and (s.email = p.email or s.phone = p.phone_e164)
+    group by all
+    order by all
+"""
 # A person merged since keeps what was done to either half.
 _RENAMED_SQL: Final = """
     with links as (
@@ -125,6 +137,8 @@ def input_fingerprint(engine: Engine, as_of: date, ledger: Ledger, *, state: dic
         for table in _TABLES:
             if warehouse.exists(connection, table):
                 content[table] = content_digest(connection, table)
+        if lists := _lists(connection):
+            content["lists"] = content_digest(connection, f"({lists})")
         if warehouse.exists(connection, "marts.lead_snapshots"):
             content["spells"] = content_digest(
                 connection,
@@ -185,7 +199,7 @@ def read_inputs(engine: Engine, as_of: date, ledger: Ledger, *, is_followed: boo
     with engine.warehouse.open() as connection:
         _require_day(connection, as_of)
         people = _frame(connection, PEOPLE_SQL, {"as_of": as_of})
-        permissions = _frame(connection, _PERMISSIONS_SQL)
+        permissions = _permissions(engine, connection, as_of)
         deals = _deals(engine, connection, as_of)
         renamed = _renamed(engine.warehouse, connection, as_of)
         gap = as_of - timedelta(days=settings.contact_gap_days)
@@ -212,6 +226,27 @@ def _require_day(connection: duckdb.DuckDBPyConnection, as_of: date) -> None:
             where="marts.dim_people",
             remedy=f"Run the features stage of {as_of} first: `recovery run --as-of {as_of}`.",
         )
+
+
+def _lists(connection: duckdb.DuckDBPyConnection) -> str:
+    """Query over every suppression list that was ever landed; empty where there is none."""
+    views = connection.execute(
+        "select table_schema || '.' || table_name from information_schema.tables "
+        "where table_schema = 'staging' and table_name like 'stg_%__suppressions' order by 1"
+    ).fetchall()
+    return " union all ".join(
+        f"select source, reason, email, phone, occurred_at, exported_at from {view}" for (view,) in views
+    )
+
+
+def _permissions(engine: Engine, connection: duckdb.DuckDBPyConnection, as_of: date) -> pd.DataFrame:
+    known = arrow(connection, _PERMISSIONS_SQL)
+    lists = _lists(connection)
+    if lists and engine.is_newest(as_of):
+        listed = arrow(connection, _LISTED_SQL.format(lists=lists)).cast(known.schema)
+        known = pa.concat_tables([known, listed])
+    frame: pd.DataFrame = known.to_pandas()
+    return frame
 
 
 def _frame(connection: duckdb.DuckDBPyConnection, sql: str, values: dict[str, Any] | None = None) -> pd.DataFrame:
