@@ -21,7 +21,9 @@ seen as (
         {{ observed_basis('d.created_at', 'd.created_at', 'l') }} as created_basis,
         case
             when not d.is_closed or d.closed_at is null then null
-            when l.is_history and l.covered_before is null then least(d.closed_at + l.assumed_lag_hours * interval 1 hour, l.exported_at)
+            when
+                l.is_history and l.covered_before is null
+                then least(d.closed_at + l.assumed_lag_hours * interval 1 hour, l.exported_at)
             else l.exported_at
         end as closed_observed_at,
         case when l.is_history and l.covered_before is null then 'assumed' else 'exported' end as closed_basis

@@ -78,7 +78,10 @@ closings as (
         l.source,
         l.object,
         min(l.exported_at) as closed_by
-    from (select distinct as_of_date, horizon_end from snapshots) as s
+    from (select distinct
+        as_of_date,
+        horizon_end
+    from snapshots) as s
     inner join landings as l on s.horizon_end <= l.exported_at
     group by s.as_of_date, l.source, l.object
 ),
