@@ -7,10 +7,14 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from contracts.offline import silence
 
 silence()
+# Two shared cores make time a poor judge of an example; a pipeline of changes wants the same examples every time.
+settings.register_profile("recovery", deadline=None, derandomize="CI" in os.environ)
+settings.load_profile("recovery")
 
 EXAMPLE_DATA = Path(os.environ.get("RECOVERY_EXAMPLE_DATA", Path(__file__).parents[2] / "shared" / "data"))
 
