@@ -7,13 +7,16 @@ from pathlib import Path
 from typing import Any
 
 import dagster as dg
+from filelock import FileLock
 from pydantic import PrivateAttr
 
 from contracts.published import latest_date
 from contracts.settings import Settings
+from pipelines.runlock import DRIVER_TAG, UNLOCKED_TAG, take_run_lock
 from pipelines.warehouse import Warehouse
 
 PROJECT_ROOT = Path(__file__).resolve().parent.parent
+_WAIT_SECONDS = 900.0  # a day of a large installation
 
 
 class Engine(dg.ConfigurableResource):  # type: ignore[type-arg]
@@ -29,6 +32,22 @@ class Engine(dg.ConfigurableResource):  # type: ignore[type-arg]
     overrides: dict[str, Any] = {}  # noqa: RUF012 - pydantic copies defaults
     fixed_now: str = ""
     _settings: Settings | None = PrivateAttr(default=None)
+    _lock: FileLock | None = PrivateAttr(default=None)
+
+    def setup_for_execution(self, context: dg.InitResourceContext) -> None:
+        """Take the run lock for a run that was started by the daemon or from the UI.
+
+        Raises:
+            BusyError: another run is still going on after a quarter of an hour.
+        """
+        if context.run is not None and not {DRIVER_TAG, UNLOCKED_TAG} & context.run.tags.keys():
+            self._lock = take_run_lock(self.settings.var_dir, wait_seconds=_WAIT_SECONDS)
+
+    def teardown_after_execution(self, context: dg.InitResourceContext) -> None:  # noqa: ARG002 - Dagster's signature
+        """Give the run lock back."""
+        if self._lock is not None:
+            self._lock.release()
+            self._lock = None
 
     @property
     def settings(self) -> Settings:

@@ -9,20 +9,15 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
-from typing import Final
 
 import dagster as dg
 from dagster_shared.error import SerializableErrorInfo
-from filelock import FileLock, Timeout
 
-from contracts.errors import BusyError
 from contracts.summary import RunSummary
 from pipelines.resources import PROJECT_ROOT, Engine
+from pipelines.runlock import DRIVER_TAG, take_run_lock
 
 Progress = Callable[["StepProgress"], None]
-
-# Marks runs that hold the run lock, unlike those that the daemon launches.
-_DRIVER_TAG: Final = "recovery/driver"
 
 
 @dataclass(frozen=True)
@@ -76,20 +71,11 @@ def run_day(engine: Engine, as_of: date, *, progress: Progress | None = None) ->
 
     var_dir = engine.settings.var_dir
     dagster_home(var_dir)
-    lock_path = var_dir / "locks" / "run.lock"
-    lock_path.parent.mkdir(parents=True, exist_ok=True)
-    try:
-        with FileLock(lock_path, timeout=0):
-            job = build_definitions(engine).resolve_job_def("daily_recovery_job")
-            with dg.DagsterInstance.get() as instance:
-                _bury_dead_runs(instance)
-                return _execute(job, instance, as_of=as_of, progress=progress, engine=engine)
-    except Timeout as error:
-        raise BusyError(
-            "Another run of this installation is going on.",
-            where=str(lock_path),
-            remedy="Wait for it, or see `recovery status`; a lock whose process died is released by itself.",
-        ) from error
+    with take_run_lock(var_dir, wait_seconds=0):
+        job = build_definitions(engine).resolve_job_def("daily_recovery_job")
+        with dg.DagsterInstance.get() as instance:
+            _bury_dead_runs(instance)
+            return _execute(job, instance, as_of=as_of, progress=progress, engine=engine)
 
 
 def _execute(
@@ -107,7 +93,7 @@ def _execute(
         partition_key=as_of.isoformat(),
         instance=instance,
         run_id=run_id,
-        tags={_DRIVER_TAG: "this process"},
+        tags={DRIVER_TAG: "this process"},
         raise_on_error=False,
         run_config={"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}},
     )
@@ -127,7 +113,7 @@ def _execute(
 def _bury_dead_runs(instance: dg.DagsterInstance) -> None:
     """Whoever holds the run lock knows that earlier runs of this driver are over: free what they held."""
     going = dg.RunsFilter(
-        tags={_DRIVER_TAG: "this process"}, statuses=[dg.DagsterRunStatus.STARTED, dg.DagsterRunStatus.STARTING]
+        tags={DRIVER_TAG: "this process"}, statuses=[dg.DagsterRunStatus.STARTED, dg.DagsterRunStatus.STARTING]
     )
     for run in instance.get_runs(filters=going):
         instance.report_run_failed(run, "The process of this run died; the day is run again.")
