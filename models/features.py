@@ -32,7 +32,7 @@ from models.feature_algebra import (
 )
 from models.feature_attributes import derive
 
-Kind = Literal["number", "flag", "category"]
+Kind = Literal["number", "flag", "category", "text"]
 Group = Literal["recency", "frequency", "trend", "channel", "stage", "firmographics", "spell", "exposure", "calendar"]
 
 
@@ -42,7 +42,7 @@ class FeatureSpec:
 
     Attributes:
         name: column in `marts.lead_snapshots`; carries its window, as in `replies_last_90d`.
-        kind: number (float, null = unknown), flag (0/1) or category (text, null = unknown).
+        kind: number (float, null = unknown), flag (0/1), category (text, null = unknown) or text (free words).
         group: theme; `exposure` is what our people and machines sent.
         description: what one value means, with unit.
         words: sentence for a salesperson, formatted with `value`, e.g. "no reply for {value:.0f} days".

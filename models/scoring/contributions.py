@@ -13,12 +13,39 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 from sklearn.ensemble._hist_gradient_boosting.predictor import TreePredictor
+from sklearn.linear_model import LogisticRegression
 
 from models.calibration.calibrator import Floats
+from models.training.fitted import BoosterText, FittedRecipe, Member
 
 _ROWS_AT_ONCE: Final = 2_048  # a block of contributions stays in the processor's cache
 _NO_CATEGORIES: Final = np.zeros((0, 8), dtype=np.uint32)
 _NO_FEATURES: Final = np.zeros(0, dtype=np.uint32)
+
+
+def recipe_contributions(fitted: FittedRecipe, cleaned: pd.DataFrame, *, threads: int) -> tuple[Floats, float]:
+    """Contributions, shape (rows, features), and the baseline of a fitted recipe; members weigh as in its score."""
+    total, baseline = np.zeros((len(cleaned), cleaned.shape[1])), 0.0
+    for member, share in zip(fitted.members or [], np.asarray(fitted.shares), strict=True):
+        values, base = _member_contributions(member, cleaned, threads)
+        total += float(share) * values
+        baseline += float(share) * base
+    return total, baseline
+
+
+def _member_contributions(member: Member, cleaned: pd.DataFrame, threads: int) -> tuple[Floats, float]:
+    coder, model = member.coder, member.model
+    if coder is None:
+        raise AssertionError("a member needs its coder")
+    matrix, shares = coder.transform(cleaned), coder.shares_
+    if isinstance(model, LogisticRegression):
+        # The columns are centred on the training rows, so the intercept is the average person.
+        return (matrix * model.coef_[0]) @ shares, float(model.intercept_[0])
+    if isinstance(model, BoosterText):
+        values = model.contributions(matrix)
+        return values[:, :-1] @ shares, float(values[0, -1]) if len(values) else 0.0
+    values, baseline = _boosted(model, matrix, np.arange(matrix.shape[1]), matrix.shape[1], threads)
+    return values @ shares, baseline
 
 
 def source_columns(pipeline: Any, names: Sequence[str]) -> NDArray[np.intp]:
@@ -49,19 +76,25 @@ def linear_contributions(pipeline: Any, cleaned: pd.DataFrame, centre: Floats) -
 
 def tree_contributions(pipeline: Any, cleaned: pd.DataFrame, *, threads: int) -> tuple[Floats, float]:
     """Contributions, shape (rows, features), and the baseline of a HistGradientBoostingClassifier."""
-    model = pipeline[-1]
     matrix = np.ascontiguousarray(pipeline[0].transform(cleaned), dtype=np.float64)
     sources = source_columns(pipeline, list(cleaned.columns))
+    return _boosted(pipeline[-1], matrix, sources, cleaned.shape[1], threads)
+
+
+def _boosted(
+    model: Any, matrix: Floats, sources: NDArray[np.intp], features: int, threads: int
+) -> tuple[Floats, float]:
+    matrix = np.ascontiguousarray(matrix, dtype=np.float64)
     baseline = float(np.ravel(model._baseline_prediction)[0])
     trees = []
     for (predictor,) in model._predictors:
         root, by_leaf, used = _leaf_table(predictor.nodes)
         baseline += root
         trees.append((_leaf_finder(predictor.nodes), by_leaf, sources[used]))
-    total = np.zeros((len(cleaned), cleaned.shape[1]))
-    for start in range(0, len(cleaned), _ROWS_AT_ONCE):
+    total = np.zeros((len(matrix), features))
+    for start in range(0, len(matrix), _ROWS_AT_ONCE):
         rows = matrix[start : start + _ROWS_AT_ONCE]
-        block = np.zeros((cleaned.shape[1], rows.shape[0]))
+        block = np.zeros((features, rows.shape[0]))
         for finder, by_leaf, used in trees:
             leaves = finder.predict(rows, _NO_CATEGORIES, _NO_FEATURES, threads).astype(np.intp)
             for index, feature in enumerate(used):

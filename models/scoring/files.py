@@ -16,7 +16,11 @@ FILE_NAME: Final = "model.skops"
 TRUSTED_TYPES: Final = (
     "models.scoring.model.ResurrectionModel",
     "models.training.coder.CategoryCoder",
+    "models.training.fitted.BoosterText",
+    "models.training.fitted.FittedRecipe",
+    "models.training.fitted.Member",
     "models.training.numbers.NumberCoder",
+    "models.training.table.TableCoder",
     "numpy.dtype",
     "sklearn.ensemble._hist_gradient_boosting.predictor.TreePredictor",
 )

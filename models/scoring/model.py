@@ -12,7 +12,8 @@ from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
 from models.calibration.calibrator import Calibrator, Floats, logit
 from models.features import FeatureSpec
-from models.scoring.contributions import linear_contributions, tree_contributions
+from models.scoring.contributions import linear_contributions, recipe_contributions, tree_contributions
+from models.training.fitted import FittedRecipe
 from models.training.matrix import clean_frame
 
 
@@ -92,7 +93,9 @@ class ResurrectionModel(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         """
         cleaned = self._cleaned(frame)
         with threadpool_limits(self.threads):
-            if self.recipe == "logistic_regression":
+            if isinstance(self.pipeline, FittedRecipe):
+                values, baseline = recipe_contributions(self.pipeline, cleaned, threads=self.threads)
+            elif self.recipe == "logistic_regression":
                 values, baseline = linear_contributions(self.pipeline, cleaned, np.asarray(self.centre))
             else:
                 values, baseline = tree_contributions(self.pipeline, cleaned, threads=self.threads)

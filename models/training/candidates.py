@@ -24,14 +24,17 @@ class RecipeName(StrEnum):
 
     LOGISTIC = "logistic_regression"
     BOOSTING = "hist_gradient_boosting"
+    LIGHTGBM = "lightgbm"
+    AVERAGE = "average"
 
 
 @dataclass(frozen=True)
 class Recipe:
-    """A candidate with its fixed budget."""
+    """A candidate with its budget; an average has members instead of parameters."""
 
     name: RecipeName
     params: dict[str, float | int]
+    members: tuple[Recipe, ...] = ()
 
 
 RECIPES: Final = (

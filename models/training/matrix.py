@@ -14,6 +14,7 @@ from models.features import FeatureSpec
 
 UNKNOWN: Final = "(unknown)"
 SHORT_PANEL: Final = "the panel spans less than a year"
+TEXT_KINDS: Final = ("category", "text")
 _YEAR_DAYS: Final = 365
 
 
@@ -43,8 +44,8 @@ def clean_frame(frame: pd.DataFrame, features: Sequence[FeatureSpec]) -> pd.Data
     columns: dict[str, np.ndarray] = {}
     for spec in features:
         series = frame[spec.name]
-        if spec.kind == "category":
-            text = series.astype(object)
+        if spec.kind in TEXT_KINDS:
+            text = series.astype(object) if _is_text(series) else series.astype(str).astype(object)
             columns[spec.name] = text.where(series.notna(), UNKNOWN).to_numpy(dtype=object)
         else:
             values = pd.to_numeric(series, errors="coerce").to_numpy(dtype=np.float64, na_value=np.nan)
@@ -52,11 +53,15 @@ def clean_frame(frame: pd.DataFrame, features: Sequence[FeatureSpec]) -> pd.Data
     return pd.DataFrame(columns, index=frame.index, copy=False)
 
 
+def _is_text(series: pd.Series) -> bool:
+    return pd.api.types.infer_dtype(series, skipna=True) in ("string", "empty")
+
+
 def infinite_counts(frame: pd.DataFrame, features: Sequence[FeatureSpec]) -> dict[str, int]:
     """Infinite values by feature; features without any are left out."""
     counts: dict[str, int] = {}
     for spec in features:
-        if spec.kind == "category":
+        if spec.kind in TEXT_KINDS:
             continue
         values = pd.to_numeric(frame[spec.name], errors="coerce").to_numpy(dtype=np.float64, na_value=np.nan)
         if found := int(np.isinf(values).sum()):
@@ -73,7 +78,7 @@ def usable_features(
     dropped: dict[str, str] = {}
     for spec in features:
         values = cleaned[spec.name]
-        if spec.kind == "category":
+        if spec.kind in TEXT_KINDS:
             distinct, filled = values.nunique(), bool((values != UNKNOWN).any())
         else:
             array = values.to_numpy()
