@@ -66,7 +66,21 @@ def load_key(folder: Path) -> TokenKey:
     Raises:
         PermanentError: the file was changed.
     """
-    path = folder / _NAME
+    return key_of(load_secret(folder, _NAME, loses="links in mails that have left are valid under this key only"))
+
+
+def load_secret(folder: Path, name: str, *, loses: str) -> bytes:
+    """32 random bytes kept in a file of mode 0600; the first call makes them.
+
+    Args:
+        folder: `var/secrets`.
+        name: file name.
+        loses: what no longer works without it, for the error text.
+
+    Raises:
+        PermanentError: the file was changed.
+    """
+    path = folder / name
     if not path.exists():
         _make(folder, path)
     try:
@@ -75,16 +89,16 @@ def load_key(folder: Path) -> TokenKey:
         secret = b""
     if len(secret) != _BYTES:
         raise PermanentError(
-            "The key of the unsubscribe links cannot be read.",
+            "A key of this installation cannot be read.",
             where=str(path),
-            remedy="Restore it from a backup: links in mails that have left are valid under this key only.",
+            remedy=f"Restore it from a backup: {loses}.",
         )
-    return key_of(secret)
+    return secret
 
 
 def _make(folder: Path, path: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-    temporary = folder / f".{_NAME}.{secrets.token_hex(8)}"
+    temporary = folder / f".{path.name}.{secrets.token_hex(8)}"
     handle = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
     try:
         os.write(handle, secrets.token_hex(_BYTES).encode())

@@ -13,7 +13,7 @@ from sqlalchemy.pool import NullPool
 
 from contracts.errors import BusyError, PassingError, PermanentError, SettingError
 
-HEAD: Final = "0001"
+HEAD: Final = "0002"
 _LOCK_SECONDS: Final = 60.0
 # Any fixed number: serialises migrations of one PostgreSQL database.
 _ADVISORY_LOCK: Final = 5_202_611
@@ -139,17 +139,23 @@ def _exclusive(engine: sa.Engine) -> Iterator[None]:
 def _upgrade(connection: sa.Connection) -> None:
     # Alembic is imported only when there is something to do: it costs a quarter of a second.
     from alembic import command
-    from alembic.config import Config
     from alembic.util import CommandError
 
-    config = Config()
-    config.set_main_option("script_location", str(Path(__file__).parent / "migrations").replace("%", "%%"))
-    config.attributes["connection"] = connection
     try:
-        command.upgrade(config, "head")
+        command.upgrade(alembic_config(connection), "head")
     except CommandError as error:
         raise PermanentError(
             f"The ledger's revision is not known here: {error}.",
             where="table alembic_version",
             remedy="A newer release wrote this ledger; install that release.",
         ) from error
+
+
+def alembic_config(connection: sa.Connection) -> Any:
+    """Alembic's configuration: our migrations, run on a connection inside its transaction."""
+    from alembic.config import Config
+
+    config = Config()
+    config.set_main_option("script_location", str(Path(__file__).parent / "migrations").replace("%", "%%"))
+    config.attributes["connection"] = connection
+    return config

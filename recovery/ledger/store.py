@@ -21,10 +21,20 @@ _LINK_ORDER: Final = ("record_key", "since", "person_id")
 
 
 class BatchState(StrEnum):
-    """How far a batch came: written down, or in the outbox for good."""
+    """How far a batch came.
+
+    `recorded`: written down, waits for approval. `emitted`: in the outbox as files, for good. `approved`: may be sent.
+    `running`: a worker has begun. `paused`: by hand. `stopped`: by a breaker. Final are `finished`, `rejected`.
+    """
 
     RECORDED = "recorded"
     EMITTED = "emitted"
+    APPROVED = "approved"
+    RUNNING = "running"
+    PAUSED = "paused"
+    STOPPED = "stopped"
+    FINISHED = "finished"
+    REJECTED = "rejected"
 
 
 class RecordOutcome(StrEnum):
@@ -50,6 +60,10 @@ class BatchRecord:
         held_out: touches that are not made.
         path: folder below the outbox.
         created_at: when it was first written down, naive UTC; not part of the content.
+        policy_version, model, rules: fingerprints that went into the content.
+        facts: JSON that the plan shows: cost, exposure, expected result.
+        state_reason, state_at: why and when it came into its state.
+        canary_passed_at: when the first slice was found to be well received.
     """
 
     batch_id: str
@@ -61,6 +75,13 @@ class BatchRecord:
     held_out: int
     path: str
     created_at: datetime
+    policy_version: str = ""
+    model: str = ""
+    rules: str = ""
+    facts: str = "{}"
+    state_reason: str = ""
+    state_at: datetime | None = None
+    canary_passed_at: datetime | None = None
 
 
 class Ledger:

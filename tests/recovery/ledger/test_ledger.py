@@ -22,7 +22,7 @@ from recovery.ledger import (
     ledger_url,
     open_ledger,
 )
-from recovery.ledger.engine import HEAD, make_engine, reading, writing
+from recovery.ledger.engine import HEAD, alembic_config, make_engine, reading, writing
 from recovery.ledger.schema import metadata
 
 DAY = date(2026, 6, 1)
@@ -145,22 +145,22 @@ def test_assignments_refer_to_a_batch(ledger: Ledger) -> None:
     assert ledger.batches() == ()
 
 
-def test_opening_again_changes_nothing(url: str) -> None:
+def test_opening_again_changes_nothing(bare_url: str) -> None:
     for _ in range(2):
-        with open_ledger(url) as ledger:
+        with open_ledger(bare_url) as ledger:
             ledger.append_links(links(3))
-    with open_ledger(url) as ledger:
+    with open_ledger(bare_url) as ledger:
         assert ledger.read_links().num_rows == 3
 
 
-def test_many_open_the_ledger_at_once(url: str) -> None:
+def test_many_open_the_ledger_at_once(bare_url: str) -> None:
     failures: list[BaseException] = []
     barrier = threading.Barrier(6)
 
     def work(n: int) -> None:
         try:
             barrier.wait()
-            with open_ledger(url) as ledger:
+            with open_ledger(bare_url) as ledger:
                 ledger.append_links(links(50, start=n * 25))
         except BaseException as error:  # noqa: BLE001 - reported by the assertion below
             failures.append(error)
@@ -171,16 +171,16 @@ def test_many_open_the_ledger_at_once(url: str) -> None:
     for thread in threads:
         thread.join()
     assert not failures
-    with open_ledger(url) as ledger:
+    with open_ledger(bare_url) as ledger:
         assert ledger.read_links().num_rows == 5 * 25 + 50
 
 
-def test_migrations_build_exactly_the_declared_tables(url: str) -> None:
+def test_migrations_build_exactly_the_declared_tables(bare_url: str) -> None:
     from alembic.autogenerate import compare_metadata
     from alembic.migration import MigrationContext
 
-    open_ledger(url).close()
-    engine = make_engine(url)
+    open_ledger(bare_url).close()
+    engine = make_engine(bare_url)
     with reading(engine) as connection:
         context = MigrationContext.configure(connection, opts={"compare_type": True})
         assert context.get_current_revision() == HEAD
@@ -188,30 +188,58 @@ def test_migrations_build_exactly_the_declared_tables(url: str) -> None:
     engine.dispose()
 
 
-def test_an_interrupted_migration_leaves_nothing(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("survives", [0, 7])
+def test_an_interrupted_migration_leaves_nothing(bare_url: str, monkeypatch: pytest.MonkeyPatch, survives: int) -> None:
     from alembic import op
 
-    def fail(*_: object, **__: object) -> None:
-        raise KeyboardInterrupt
+    create, calls = op.create_index, 0
+
+    def fail(*arguments: object, **options: object) -> None:
+        nonlocal calls
+        calls += 1
+        if calls > survives:
+            raise KeyboardInterrupt
+        create(*arguments, **options)
 
     with monkeypatch.context() as patched:
         patched.setattr(op, "create_index", fail)
         with pytest.raises(KeyboardInterrupt):
-            open_ledger(url)
-    engine = make_engine(url)
+            open_ledger(bare_url)
+    engine = make_engine(bare_url)
     with reading(engine) as connection:
         assert sa.inspect(connection).get_table_names() == []
-    with open_ledger(url) as ledger:
+    with open_ledger(bare_url) as ledger:
         assert ledger.append_links(links(2)) == 2
 
 
-def test_a_ledger_of_a_newer_release_is_refused(url: str) -> None:
-    open_ledger(url).close()
-    engine = make_engine(url)
+def test_a_ledger_of_the_first_release_keeps_its_rows(bare_url: str) -> None:
+    from alembic import command
+
+    engine = make_engine(bare_url)
+    with writing(engine) as connection:
+        command.upgrade(alembic_config(connection), "0001")
+        connection.exec_driver_sql(
+            "insert into batches values "
+            "('b0', 'f00d', '2026-05-01', 'main', 'emitted', 3, 1, 'b0', '2026-05-01 05:00:00')"
+        )
+    with open_ledger(bare_url) as ledger:
+        (kept,) = ledger.batches()
+    assert (kept.batch_id, kept.state, kept.planned, kept.facts) == ("b0", BatchState.EMITTED, 3, "{}")
+    with writing(engine) as connection:
+        command.downgrade(alembic_config(connection), "0001")
+    with reading(engine) as connection:
+        names = set(sa.inspect(connection).get_table_names())
+    assert names == {"alembic_version", "assignments", "batches", "person_links"}
+    engine.dispose()
+
+
+def test_a_ledger_of_a_newer_release_is_refused(bare_url: str) -> None:
+    open_ledger(bare_url).close()
+    engine = make_engine(bare_url)
     with writing(engine) as connection:
         connection.exec_driver_sql("update alembic_version set version_num = '9999'")
     with pytest.raises(PermanentError, match="newer release"):
-        open_ledger(url)
+        open_ledger(bare_url)
 
 
 def test_sqlite_is_durable(tmp_path: Path) -> None:
