@@ -65,6 +65,9 @@ class Settings(BaseSettings):
     cost_sms: float = Field(0.02, ge=0, description="cost of a text")
     cost_call: float = Field(4.0, ge=0, description="cost of an agent's call")
     permission_policy: Literal["law", "explicit"] = Field("law", description="explicit demands recorded consent")
+    registrations: frozenset[str] = Field(
+        frozenset(), description="registrations on record, such as tx_registration or tx_exemption"
+    )
     nurturing_enabled: bool = Field(True, description="false stops all planning", alias="NURTURING_AGENT_ENABLED")
     sending_allowed: bool = Field(False, description="registers jobs that send; dry run otherwise")
 

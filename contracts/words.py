@@ -145,6 +145,10 @@ class Basis(StrEnum):
     SOFT_OPT_IN = "soft_opt_in"
     RELATIONSHIP = "relationship"
     OPT_OUT_COLUMN = "opt_out_column"
+    BUSINESS_LINE = "business_line"
+    ABSENT_FROM_NATIONAL_LIST = "absent_from_national_list"
+    ON_NATIONAL_LIST = "on_national_list"
+    UNCONFIRMED_CONSENT = "unconfirmed_consent"
 
 
 class SuppressionReason(StrEnum):
@@ -155,6 +159,9 @@ class SuppressionReason(StrEnum):
     COMPLAINT = "complaint"
     HARD_BOUNCE = "hard_bounce"
     DO_NOT_CONTACT = "do_not_contact"
+    RESTRICTION = "restriction"
+    NOT_NOW = "not_now"
+    SALE_OPT_OUT = "sale_opt_out"
 
 
 class UnscoredReason(StrEnum):
@@ -174,12 +181,20 @@ class SkipReason(StrEnum):
     COMPLAINED = "complained"
     HARD_BOUNCED = "hard_bounced"
     DO_NOT_CONTACT = "do_not_contact"
+    RESTRICTED = "restricted"
+    NOT_NOW = "not_now"
+    SALE_OPT_OUT = "sale_opt_out"
     PERMISSION_UNKNOWN = "permission_unknown"
     NO_ADDRESS = "no_address"
     COUNTRY_UNKNOWN = "country_unknown"
     COUNTRY_CONFLICT = "country_conflict"
     TIME_ZONE_UNKNOWN = "time_zone_unknown"
     CONSENT_REQUIRED = "consent_required"
+    CONSENT_INCOMPLETE = "consent_incomplete"
+    CALL_GROUND_REQUIRED = "call_ground_required"
+    REGISTRATION_REQUIRED = "registration_required"
+    NO_PERMITTED_HOUR = "no_permitted_hour"
+    RULES_CHANGED = "rules_changed"
     BASIS_EXPIRED = "basis_expired"
     TOO_LONG_DORMANT = "too_long_dormant"
     NEVER_ENGAGED = "never_engaged"

@@ -155,6 +155,7 @@ _SETTINGS: Final = (
     "batch_holdout", "global_holdout", "explore_share", "contact_gap_days", "touch_count", "capacity_email",
     "capacity_sms", "capacity_call", "capacity_crm_task", "account_cap", "cautious_uplift", "margin",
     "reporting_currency", "cost_email", "cost_sms", "cost_call", "permission_policy", "max_dormancy_days", "seed",
+    "registrations",
     "sender_id", "sender_name", "sender_postal_address", "sender_from_address", "unsubscribe_url", "style", "run_at",
 )  # fmt: skip
 
@@ -162,6 +163,7 @@ _SETTINGS: Final = (
 def settings_digest(settings: Settings) -> str:
     """Hash of the settings that a plan depends on."""
     values = {name: getattr(settings, name) for name in _SETTINGS}
+    values["registrations"] = sorted(settings.registrations)
     return hashlib.sha256(json.dumps(values, sort_keys=True, default=str).encode()).hexdigest()
 
 

@@ -51,6 +51,7 @@ def policy_of(settings: Settings, as_of: date, holds: tuple[SkipReason, ...]) ->
         currency=settings.reporting_currency,
         permission_mode=settings.permission_policy,
         max_dormancy_days=settings.max_dormancy_days,
+        registrations=settings.registrations,
         seed=settings.seed,
         sender_id=settings.sender_id,
         holds=holds,

@@ -1,108 +1,108 @@
-"""The rules of each country as dated, cited data files in `rules/`."""
+"""The rules of each country and state as dated, cited data files in `rules/`."""
 
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
-from datetime import date
-from functools import lru_cache
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from datetime import date, datetime
+from functools import lru_cache, reduce
 from pathlib import Path
-from typing import Final, Literal
+from typing import Any, Final
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import ValidationError
 
 from contracts.errors import PermanentError
-from contracts.words import Basis
-from recovery.permission.facts import Recipient
-from recovery.permission.hours import Hours
+from recovery.permission.hours import Hours, Window, coming_windows, first_after
+from recovery.permission.packs import CHANNELS, ChannelRule, Pack, PlaceRule, PlaceRules, week_of
 
 RULES_DIR: Final = Path(__file__).parent / "rules"
 ELSEWHERE: Final = "*"
-
-
-class _Strict(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class Ground(_Strict):
-    """One way to be allowed: a fact of one of the bases that meets every condition.
-
-    Attributes:
-        basis: kinds of facts that count.
-        within_months: the fact must not be older; None = no limit.
-        recipient: least kind of address holder.
-        content: `job_related` holds only for such words.
-        needs_collection_facts: collected during a sale or negotiation, and an opt-out was offered then.
-    """
-
-    basis: frozenset[Basis]
-    within_months: int | None = Field(None, ge=1)
-    recipient: Literal["any", "work", "corporate"] = "any"
-    content: Literal["any", "job_related"] = "any"
-    needs_collection_facts: bool = False
-
-    @property
-    def least_recipient(self) -> Recipient:
-        """The recipient condition as an ordered value."""
-        return {"any": Recipient.UNKNOWN, "work": Recipient.WORK, "corporate": Recipient.CORPORATE}[self.recipient]
-
-
-class ChannelRule(_Strict):
-    """Rule of one channel: any ground suffices; `barred_states` are closed whatever the ground."""
-
-    regime: Literal["opt_out", "opt_in", "mixed"]
-    words: str = Field(min_length=1)
-    cites: tuple[str, ...] = Field(min_length=1)
-    grounds: tuple[Ground, ...]
-    barred_states: dict[str, str] = {}
-
-
-class Pack(_Strict):
-    """Rules of some countries from a day on."""
-
-    countries: tuple[str, ...] = Field(min_length=1)
-    name: str
-    valid_from: date
-    read_on: date
-    certainty: Literal["primary", "secondary", "own_policy"]
-    email: ChannelRule
-    sms: ChannelRule
-    call: ChannelRule
-
-
-class _HoursFile(_Strict):
-    opens: int = Field(ge=0, le=23)
-    closes: int = Field(ge=1, le=24)
-    weekdays: tuple[int, ...]
-    cites: tuple[str, ...]
+# Bound of the memory for windows: about 100 MB.
+_MOST_WINDOWS: Final = 100_000
 
 
 @dataclass(frozen=True)
 class RuleBook:
-    """All packs and opening hours.
+    """All packs, rules of places and the house's own hours.
 
     Attributes:
         packs: by country, newest first.
-        hours: by channel.
-        sha256: of the files, part of the policy's version.
+        places: hours, caps and bars by place (`US`, `US-FL`, `US-?`, `*`).
+        own_hours: by channel.
+        split_zones: zones of states of the US whose clocks differ.
+        sha256: fingerprint of the files; an approval binds to it.
     """
 
     packs: dict[str, tuple[Pack, ...]]
-    hours: dict[str, Hours]
+    places: dict[str, tuple[PlaceRule, ...]]
+    own_hours: dict[str, Hours]
+    split_zones: dict[str, tuple[str, ...]]
     sha256: str
+    _hours: dict[Any, Hours] = field(default_factory=dict, repr=False, compare=False)
+    _rules: dict[Any, tuple[PlaceRule, ...]] = field(default_factory=dict, repr=False, compare=False)
+    _packs: dict[Any, Pack] = field(default_factory=dict, repr=False, compare=False)
+    _windows: dict[Any, tuple[Window, ...]] = field(default_factory=dict, repr=False, compare=False)
 
     def pack(self, country: str, day: date) -> Pack:
         """Rules in force in a country on a day; without an entry, the strict ones of everywhere else."""
-        for pack in self.packs.get(country, ()):
-            if pack.valid_from <= day:
-                return pack
-        return self.packs[ELSEWHERE][0]
+        key = (country, day)
+        if key not in self._packs:
+            found = (pack for pack in self.packs.get(country, ()) if pack.is_in_force(day))
+            self._packs[key] = next(found, self.packs[ELSEWHERE][0])
+        return self._packs[key]
 
     def rule(self, country: str, channel: str, day: date) -> ChannelRule:
-        """Rule of one channel (`email`, `sms`, `call`)."""
+        """Rule of one channel (`email`, `sms`, `call`, `audience`)."""
         found: ChannelRule = getattr(self.pack(country, day), channel)
         return found
+
+    def place_rules(self, places: tuple[str, ...], channel: str, day: date) -> tuple[PlaceRule, ...]:
+        """Hours, caps and bars that hold in any of the places for one channel on a day."""
+        key = (places, channel, day)
+        if key not in self._rules:
+            known = (rule for place in places for rule in self.places.get(place, ()))
+            self._rules[key] = tuple(rule for rule in known if channel in rule.channels and rule.is_in_force(day))
+        return self._rules[key]
+
+    def hours(self, places: tuple[str, ...], channel: str, day: date) -> Hours:
+        """The house's own hours within those of every place."""
+        key = (places, channel, day)
+        if key not in self._hours:
+            laws = [rule.opening for rule in self.place_rules(places, channel, day) if rule.opening is not None]
+            self._hours[key] = reduce(Hours.and_, laws, self.own_hours[channel])
+        return self._hours[key]
+
+    def window(self, zones: frozenset[str], places: tuple[str, ...], channel: str, now: datetime) -> Window | None:
+        """First stretch of time, now or later, in which every place and every zone is open; None within two weeks.
+
+        Windows are computed once per combination and UTC day.
+        """
+        today = now.date()
+        key = (zones, places, channel, today)
+        if key not in self._windows:
+            if len(self._windows) >= _MOST_WINDOWS:
+                self._windows.clear()
+            self._windows[key] = coming_windows(
+                tuple(sorted(zones)), lambda day: self.hours(places, channel, day), today
+            )
+        return first_after(self._windows[key], now)
+
+    def places_of(self, countries: Iterable[str], states: frozenset[str], *, is_state_known: bool) -> tuple[str, ...]:
+        """Places whose rules hold together: every country and, in the US, every state that anything names.
+
+        A state that only an area code names does not lift the hours of an unknown state. A country without hours of
+        its own has those of everywhere else.
+        """
+        found: list[str] = []
+        for country in sorted(countries):
+            found.append(country if country in self.places else ELSEWHERE)
+            if country == "US":
+                found += [f"US-{state}" for state in sorted(states)]
+                if not is_state_known:
+                    found.append("US-?")
+        return tuple(found)
 
 
 @lru_cache(maxsize=4)
@@ -112,31 +112,48 @@ def load_rules(folder: Path = RULES_DIR) -> RuleBook:
     Raises:
         PermanentError: a file is missing or breaks the schema.
     """
-    packs: dict[str, list[Pack]] = {}
-    hours: dict[str, Hours] = {}
     digest = hashlib.sha256()
+    packs: dict[str, list[Pack]] = {}
+    places: dict[str, list[PlaceRule]] = {}
+    own: dict[str, Hours] = {}
+    split: dict[str, tuple[str, ...]] = {}
     for path in sorted(folder.glob("*.yml")):
-        digest.update(path.read_bytes())
+        digest.update(path.name.encode() + b"\0" + path.read_bytes())
         try:
             content = yaml.safe_load(path.read_text(encoding="utf-8"))
             if path.stem == "hours":
-                read = {channel: _HoursFile.model_validate(entry) for channel, entry in content.items()}
-                hours = {name: Hours(h.opens, h.closes, h.weekdays) for name, h in read.items()}
-                continue
-            for entry in content:
-                pack = Pack.model_validate(entry)
-                for country in pack.countries:
-                    packs.setdefault(country, []).append(pack)
-        except (yaml.YAMLError, ValidationError, TypeError, AttributeError) as error:
+                own = {channel: Hours(week_of(week)) for channel, week in content.items()}
+            elif path.stem == "us_places":
+                split = {state: tuple(zones) for state, zones in content["split_zones"].items()}
+            elif isinstance(content, dict):
+                for rule in PlaceRules.model_validate(content).rules:
+                    places.setdefault(rule.place, []).append(rule)
+            else:
+                for pack in (Pack.model_validate(entry) for entry in content):
+                    for country in pack.countries:
+                        packs.setdefault(country, []).append(pack)
+        except (yaml.YAMLError, ValidationError, TypeError, AttributeError, KeyError, ValueError) as error:
             raise PermanentError(f"A rule file cannot be used: {error}.", where=str(path)) from error
-    if ELSEWHERE not in packs or set(hours) != {"email", "sms", "call"}:
+    _require_all(packs, places, own, folder)
+    return RuleBook(
+        packs={
+            country: tuple(sorted(found, key=lambda pack: pack.valid_from, reverse=True))
+            for country, found in packs.items()
+        },
+        places={place: tuple(found) for place, found in places.items()},
+        own_hours=own,
+        split_zones=split,
+        sha256=digest.hexdigest(),
+    )
+
+
+def _require_all(
+    packs: dict[str, list[Pack]], places: dict[str, list[PlaceRule]], own: dict[str, Hours], folder: Path
+) -> None:
+    missing = [f"hours of {channel}" for channel in CHANNELS if channel not in own]
+    missing += [] if ELSEWHERE in packs else ["rules for everywhere else"]
+    missing += [f"calling hours of {place}" for place in (ELSEWHERE, "US", "US-?") if place not in places]
+    if missing:
         raise PermanentError(
-            "Rules for everywhere else or opening hours are missing.",
-            where=str(folder),
-            remedy="Reinstall the package.",
+            f"Not every rule is there: {', '.join(missing)}.", where=str(folder), remedy="Reinstall the package."
         )
-    newest = {
-        country: tuple(sorted(found, key=lambda pack: pack.valid_from, reverse=True))
-        for country, found in packs.items()
-    }
-    return RuleBook(packs=newest, hours=hours, sha256=digest.hexdigest())

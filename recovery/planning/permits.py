@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any, Final
@@ -22,6 +23,7 @@ from recovery.permission import (
     Status,
     decide,
 )
+from recovery.permission.united_states import area_of, state_code
 from recovery.planning.history import Progress
 from recovery.planning.playbooks import Playbook, choose_playbook
 from recovery.planning.policy import PlanPolicy
@@ -37,14 +39,16 @@ _CORPORATE: Final = (
 # From this size on a company is taken for a legal person whatever its name says.
 _CORPORATE_SIZE: Final = 50
 _KEYS: Final = (
-    "country", "has_country_conflict", "state", "time_zone", "has_email", "has_phone",
+    "country", "has_country_conflict", "state", "area_state", "area_zones", "is_zone_of_state", "time_zone",
+    "has_email", "has_phone",
     "has_email_opt_out_source", "has_phone_opt_out_source", "recipient", "is_too_long", "playbook", "step",
     "facts",
 )  # fmt: skip
 FACT_COLUMNS: Final = (
     "channel", "stance", "basis", "source", "evidence", "since", "expires_at", "collected_during",
-    "optout_offered_at_collection",
+    "optout_offered_at_collection", "has_full_record",
 )  # fmt: skip
+_BY_PHONE: Final = (Channel.SMS, Channel.CALL, Channel.CRM_TASK)
 
 
 @dataclass(frozen=True)
@@ -96,7 +100,7 @@ def decide_all(
         rules: from `load_rules`.
     """
     sets, code = _fact_sets(people, permissions)
-    keys = _keys(people, policy, progress, playbooks, rules).assign(facts=code)
+    keys = _keys(people, policy, progress, playbooks).assign(facts=code)
     group, distinct = _distinct(keys)
     by_name = {playbook.name: playbook for playbook in playbooks}
     decisions = tuple(
@@ -107,22 +111,14 @@ def decide_all(
 
 
 def _keys(
-    people: pd.DataFrame, policy: PlanPolicy, progress: Progress, playbooks: tuple[Playbook, ...], rules: RuleBook
+    people: pd.DataFrame, policy: PlanPolicy, progress: Progress, playbooks: tuple[Playbook, ...]
 ) -> pd.DataFrame:
     """What a decision depends on, and nothing else, so that few combinations remain."""
-    barred = {
-        state
-        for packs in rules.packs.values()
-        for pack in packs
-        for rule in (pack.email, pack.sms, pack.call)
-        for state in rule.barred_states
-    }
-    state = people["state"].astype("str").str.strip().str.upper().replace(_STATE_NAMES)
     return pd.DataFrame(
         {
             "country": people["country"],
             "has_country_conflict": _flags(people["has_country_conflict"], unknown=True),
-            "state": state.where(state.isin(barred), ""),
+            **_places(people, policy),
             "time_zone": people["time_zone"],
             "has_email": people["email"].notna() & (people["email"] != ""),
             "has_phone": people["phone_e164"].notna() & (people["phone_e164"] != ""),
@@ -137,8 +133,33 @@ def _keys(
     )
 
 
-# Names as CRMs write them, for states whose own rules are in the packs.
-_STATE_NAMES: Final = {"TEXAS": "TX", "US-TX": "TX"}
+def _places(people: pd.DataFrame, policy: PlanPolicy) -> dict[str, Any]:
+    """State of the address, state and zones of the area code, and whether the zone is only that of the state.
+
+    Only calls, texts and tasks ask for the state; without such a channel it would only multiply the combinations.
+    """
+    count, nobody = len(people), np.full(len(people), "", dtype=object)
+    by_phone = any(policy.capacity.get(channel, 0) > 0 for channel in _BY_PHONE)
+    american = (people["country"] == "US").to_numpy(dtype=bool, na_value=False)
+    state = _mapped(people["state"], lambda text: state_code(text) or "") if american.any() else nobody
+    prefix = people["phone_e164"].astype("object").where(people["phone_e164"].notna(), "").astype("str").str.slice(0, 5)
+    area_state = _mapped(prefix, lambda text: area_of(text)[0] or "") if by_phone else nobody
+    area_zones = _mapped(prefix, lambda text: " ".join(area_of(text)[1])) if by_phone else nobody
+    known = people.get("time_zone_source", pd.Series("declared", index=people.index))
+    guessed = known.isin(["state", "country"]).to_numpy(dtype=bool)
+    return {
+        "state": np.where(american & (by_phone | guessed), state, ""),
+        "area_state": np.where(american, area_state, ""),
+        "area_zones": np.where(american, area_zones, ""),
+        "is_zone_of_state": american & guessed if count else american,
+    }
+
+
+def _mapped(column: pd.Series[Any], word: Callable[[str], str]) -> npt.NDArray[np.object_]:
+    """`word` of each distinct text; missing values give the empty text."""
+    codes, distinct = pd.factorize(column.astype("object").where(column.notna(), ""))
+    words = np.asarray([word(str(text)) for text in distinct], dtype=object)
+    return words[codes] if len(words) else np.empty(0, dtype=object)
 
 
 def _flags(column: pd.Series[Any], *, unknown: bool) -> Bools:
@@ -193,21 +214,35 @@ def _decide_group(
         mode=policy.permission_mode,
         max_dormancy_days=0,
         is_job_related=playbook.content == "job_related",
+        registrations=policy.registrations,
     )
     enabled = [
         channel for channel in playbook.steps[int(row["step"]) - 1].channels if policy.capacity.get(channel, 0) > 0
     ]
-    return {c: decide(_contact(row, facts, c), c, policy.release_at, limits, rules) for c in enabled}
+    return {c: decide(contact_of(row, facts, c, rules), c, policy.release_at, limits, rules) for c in enabled}
 
 
-def _contact(row: dict[Any, Any], facts: frozenset[Fact], channel: Channel) -> ContactFacts:
+def contact_of(row: dict[Any, Any], facts: frozenset[Fact], channel: Channel, rules: RuleBook) -> ContactFacts:
+    """What a channel sees of one combination of facts.
+
+    A call or text goes to the number's own place too: the hours of its area code's state and zones hold beside those
+    of the address, and only the address lifts those of an unknown state. A zone that only the state tells stands for
+    every zone of that state.
+    """
     by_mail = channel is Channel.EMAIL
     country, zone, state = (row[name] for name in ("country", "time_zone", "state"))
+    zones = {zone} if isinstance(zone, str) and zone else set()
+    if row["is_zone_of_state"]:
+        zones |= set(rules.split_zones.get(state, ()))
+    if zones and not by_mail:
+        zones |= set(row["area_zones"].split())
+    states = {state} if by_mail else {state, row["area_state"]}
     return ContactFacts(
         countries=frozenset([country] if isinstance(country, str) and country else []),
         has_country_conflict=row["has_country_conflict"],
-        states=frozenset([state] if state else []),
-        zones=frozenset([zone] if isinstance(zone, str) and zone else []),
+        states=frozenset(filter(None, states)),
+        is_state_known=bool(state),
+        zones=frozenset(zones),
         has_address=row["has_email"] if by_mail else row["has_phone"],
         has_opt_out_source=row["has_email_opt_out_source"] if by_mail else row["has_phone_opt_out_source"],
         recipient=Recipient(row["recipient"]),
@@ -234,6 +269,7 @@ def _fact_sets(people: pd.DataFrame, permissions: pd.DataFrame) -> tuple[list[fr
 def _all_facts(people: pd.DataFrame, permissions: pd.DataFrame) -> pd.DataFrame:
     """Recorded facts and the relationship that every former correspondent has, with the person's row number."""
     number = pd.Series(np.arange(len(people)), index=people["person_id"].to_numpy())
+    permissions = permissions.assign(has_full_record=_full_records(permissions))
     recorded = permissions[permissions["person_id"].isin(number.index)].loc[:, ["person_id", *FACT_COLUMNS]]
     recorded = recorded.assign(person=number.reindex(recorded["person_id"]).to_numpy(dtype=np.int64))
     recorded = recorded.assign(since=_days(recorded["since"]), expires_at=_days(recorded["expires_at"]))
@@ -252,9 +288,16 @@ def _all_facts(people: pd.DataFrame, permissions: pd.DataFrame) -> pd.DataFrame:
             "expires_at": pd.Series(np.full(int(wrote.sum()), np.datetime64("NaT", "s"))),
             "collected_during": None,
             "optout_offered_at_collection": None,
+            "has_full_record": False,
         }
     )
     return pd.concat([recorded.drop(columns="person_id"), relationship], ignore_index=True)
+
+
+def _full_records(permissions: pd.DataFrame) -> Bools:
+    if "has_full_record" not in permissions.columns:
+        return np.zeros(len(permissions), dtype=bool)
+    return _flags(permissions["has_full_record"], unknown=False)
 
 
 def _days(column: pd.Series[Any]) -> pd.Series[Any]:
@@ -286,6 +329,7 @@ def _fact(row: dict[Any, Any]) -> Fact:
         is_optout_offered=bool(offered)
         if offered is not None and offered is not pd.NA and offered == offered
         else None,
+        has_full_record=row["has_full_record"] is True,
     )
 
 

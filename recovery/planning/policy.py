@@ -33,7 +33,7 @@ class PlanPolicy:
         cautious_uplift: share of p taken as caused by a contact while nothing better is known.
         margin: share of an amount that is kept.
         currency: of amounts that count.
-        permission_mode, max_dormancy_days: see `recovery.permission.PermissionPolicy`.
+        permission_mode, max_dormancy_days, registrations: see `recovery.permission.PermissionPolicy`.
         seed: of every draw.
         sender_id: to whom permission and batch belong.
         holds: why nobody may be contacted today; the first is given as the reason.
@@ -54,6 +54,7 @@ class PlanPolicy:
     currency: str = "USD"
     permission_mode: Literal["law", "explicit"] = "law"
     max_dormancy_days: int = 365
+    registrations: frozenset[str] = frozenset()
     seed: int = 7
     sender_id: str = "main"
     holds: tuple[SkipReason, ...] = field(default=())
@@ -64,8 +65,14 @@ def policy_version(policy: PlanPolicy, playbooks: tuple[Playbook, ...], rules: R
     parts = {name: value for name, value in vars(policy).items() if name not in ("as_of", "release_at", "holds")}
     content = {
         "planner": PLANNER_VERSION,
-        "policy": {name: dict(value) if isinstance(value, Mapping) else value for name, value in parts.items()},
+        "policy": {name: _plain(value) for name, value in parts.items()},
         "playbooks": [playbook.model_dump(mode="json") for playbook in playbooks],
         "rules": rules.sha256,
     }
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:12]
+
+
+def _plain(value: object) -> object:
+    if isinstance(value, Mapping):
+        return dict(value)
+    return sorted(value) if isinstance(value, frozenset) else value

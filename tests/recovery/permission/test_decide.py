@@ -97,15 +97,13 @@ def test_texts_need_consent_everywhere_and_written_consent_in_the_us(country: st
     assert ask(contact(country, fact("relationship"), fact("inquiry")), Channel.SMS) == SkipReason.CONSENT_REQUIRED
     express = ask(contact(country, fact("express_consent")), Channel.SMS)
     assert express == (SkipReason.CONSENT_REQUIRED if country == "US" else "yes")
-    assert ask(contact(country, fact("written_consent")), Channel.SMS) == "yes"
+    assert ask(contact(country, fact("written_consent", has_full_record=True)), Channel.SMS) == "yes"
 
 
 def test_a_call_in_the_us_needs_a_live_relationship() -> None:
     assert ask(contact("US", fact("inquiry", days=80)), Channel.CALL) == "yes"
     assert ask(contact("US", fact("inquiry", days=100)), Channel.CALL) == SkipReason.BASIS_EXPIRED
     assert ask(contact("US", fact("purchase", days=500)), Channel.CALL) == "yes"
-    texas = contact("US", fact("express_consent"), states=frozenset(["TX"]))
-    assert ask(texas, Channel.CALL) == SkipReason.CHANNEL_DISABLED
 
 
 @pytest.mark.parametrize(
@@ -157,7 +155,7 @@ def test_a_refusal_wins_over_any_consent(basis: str, reason: SkipReason) -> None
 
 
 def test_refusals_reach_the_channels_they_must() -> None:
-    stop = contact("US", fact("written_consent"), refused("opt_out", "sms"))
+    stop = contact("US", fact("written_consent", has_full_record=True), refused("opt_out", "sms"))
     assert ask(stop, Channel.CALL) == SkipReason.OPTED_OUT
     assert ask(stop, Channel.EMAIL) == "yes"
     objector = contact("US", fact("written_consent"), refused("objection", "email"))
@@ -191,7 +189,7 @@ def test_every_reason_has_words_and_a_remedy() -> None:
 def test_every_rule_cites_its_source() -> None:
     for packs in RULES.packs.values():
         for pack in packs:
-            assert all(rule.cites and rule.words for rule in (pack.email, pack.sms, pack.call))
+            assert all(rule.cites and rule.words for rule in (pack.email, pack.sms, pack.call, pack.audience))
             assert pack.valid_from <= pack.read_on
 
 
@@ -217,12 +215,14 @@ facts_ = st.builds(
     expires_at=st.none() | st.dates(date(2025, 1, 1), date(2027, 1, 1)),
     collected_during=st.sampled_from([None, "sale", "fair"]),
     is_optout_offered=st.sampled_from([None, True, False]),
+    has_full_record=st.booleans(),
 )
 contacts = st.builds(
     ContactFacts,
     countries=st.frozensets(st.sampled_from(["US", "CA", "GB", "DE", "FR", "AU", "JP"]), max_size=2),
     has_country_conflict=st.booleans(),
-    states=st.frozensets(st.sampled_from(["TX"]), max_size=1),
+    states=st.frozensets(st.sampled_from(["TX", "FL", "AL"]), max_size=2),
+    is_state_known=st.booleans(),
     zones=st.frozensets(st.sampled_from(["America/New_York", "Asia/Tokyo", "Pacific/Apia"]), max_size=2),
     has_address=st.booleans(),
     has_opt_out_source=st.booleans(),
@@ -230,10 +230,10 @@ contacts = st.builds(
     dormant_days=st.integers(0, 800),
     facts=st.frozensets(facts_, max_size=5),
 )
-channels = st.sampled_from([Channel.EMAIL, Channel.SMS, Channel.CALL, Channel.CRM_TASK])
+channels = st.sampled_from(Channel)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=80, deadline=None)
 @given(contacts, channels)
 def test_nobody_who_refused_a_channel_is_ever_allowed(facts: ContactFacts, channel: Channel) -> None:
     said_no = any(
@@ -247,7 +247,7 @@ def test_nobody_who_refused_a_channel_is_ever_allowed(facts: ContactFacts, chann
     assert bool(found.unlock) == (found.status is Status.REFUSED)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=80, deadline=None)
 @given(contacts, contacts, channels)
 def test_merging_never_lifts_a_refusal(one: ContactFacts, other: ContactFacts, channel: Channel) -> None:
     lasting = {
@@ -264,7 +264,7 @@ def test_merging_never_lifts_a_refusal(one: ContactFacts, other: ContactFacts, c
             assert merged.status is Status.REFUSED
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(contacts, contacts, contacts)
 def test_the_order_of_merges_is_irrelevant(a: ContactFacts, b: ContactFacts, c: ContactFacts) -> None:
     assert merge(a, b) == merge(b, a)
@@ -272,7 +272,7 @@ def test_the_order_of_merges_is_irrelevant(a: ContactFacts, b: ContactFacts, c: 
     assert merge(a, a) == a
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(contacts, channels, facts_)
 def test_another_refusal_never_helps(facts: ContactFacts, channel: Channel, more: Fact) -> None:
     no = Fact(more.channel, Stance.REFUSED, more.basis)
