@@ -209,6 +209,8 @@ def _by_rule(
 def _speaks(fact: Fact, ground: Ground, channel: Channel, policy: PermissionPolicy) -> bool:
     if fact.stance is not Stance.ALLOWED or fact.channel not in (channel.value, "all"):
         return False
+    if channel.value in fact.not_for:
+        return False
     if fact.basis not in ground.basis or (policy.mode == "explicit" and fact.basis not in _CONSENT):
         return False
     if ground.has_term and fact.since is None:

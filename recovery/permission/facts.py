@@ -38,6 +38,8 @@ class Fact:
         is_optout_offered: whether an opt-out was offered when the address was collected; None = unknown.
         has_full_record: number, seller, version of the disclosure, moment, source and IP or URL are all on record
             (47 CFR 64.1200(f)(9)); anything less is no written consent.
+        not_for: channels that it does not speak for any more: of a refusal those that a later consent of the
+            person's own accord has reopened, of a ground those that were refused after it.
     """
 
     channel: str
@@ -50,6 +52,7 @@ class Fact:
     collected_during: str | None = None
     is_optout_offered: bool | None = None
     has_full_record: bool = False
+    not_for: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)

@@ -54,6 +54,8 @@ def closes(fact: Fact, channel: Channel) -> bool:
     refused any channel is in no audience (15 U.S.C. 7704(a)(4)(A)(iv)). A task is made for a human, so only what
     speaks to the sender as a whole closes it.
     """
+    if channel.value in fact.not_for:
+        return False
     if fact.basis == S.SALE_OPT_OUT:
         return channel is Channel.AUDIENCE
     if fact.basis in EVERYWHERE or channel is Channel.AUDIENCE:
