@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
-from typing import Protocol, runtime_checkable
+from typing import Final, Protocol, runtime_checkable
 
 from contracts.errors import PermanentError
 from contracts.words import Channel
+
+# Control characters and every kind of line break.
+_BREAK: Final = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029]")
+_IDENTIFIER: Final = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9_.-]{0,127}")
 
 
 class ReceiptStatus(StrEnum):
@@ -70,6 +75,19 @@ class OutgoingTouch:
     headers: tuple[tuple[str, str], ...] = ()
     sender_id: str = "main"
     reply_to: str = ""
+
+
+def is_well_formed(touch: OutgoingTouch) -> bool:
+    """Whether a touch can stand in headers, commands and file names of any sink; the others are refused unsent."""
+    lines = (touch.address, touch.subject, touch.sender.name, touch.sender.address, touch.reply_to)
+    return (
+        _IDENTIFIER.fullmatch(touch.touch_id) is not None
+        and _IDENTIFIER.fullmatch(touch.idempotency_key) is not None
+        and bool(touch.address or touch.channel is Channel.CRM_TASK)
+        and not any(
+            ord(sign) < 32 or 127 <= ord(sign) < 160 or sign in "\u2028\u2029" for text in lines for sign in text
+        )
+    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,7 @@ from contracts.errors import PermanentError, SettingError
 from recovery.drafting.mail import compose
 from recovery.drafting.render import DraftError
 from recovery.sinks.dkim_signing import DkimSigner
-from recovery.sinks.protocol import OutgoingTouch, Receipt, ReceiptStatus, SinkUnusableError
+from recovery.sinks.protocol import OutgoingTouch, Receipt, ReceiptStatus, SinkUnusableError, is_well_formed
 from recovery.sinks.smtp_client import Answer, Connection, LostConnectionError, SmtpServer, Stage, connect
 
 # Fewer touches than this are not worth a second connection.
@@ -117,8 +117,10 @@ class SmtpSink:
 
     def _send_one(self, touch: OutgoingTouch) -> Receipt:
         try:
-            message = self.message(touch)
+            message = self.message(touch) if is_well_formed(touch) else None
         except DraftError:
+            message = None
+        if message is None:
             return Receipt(touch.touch_id, ReceiptStatus.REFUSED, code="malformed")
         sender = (self._return_address or touch.sender.address).encode("ascii")
         while True:

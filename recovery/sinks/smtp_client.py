@@ -13,6 +13,7 @@ import ssl
 import time
 from dataclasses import dataclass, field
 from enum import StrEnum
+from functools import lru_cache
 from ipaddress import ip_address
 from typing import Final, Literal
 
@@ -273,6 +274,7 @@ def _open(connection: Connection, server: SmtpServer) -> None:
     connection.settle()
 
 
+@lru_cache(maxsize=8)
 def tls_context(ca_file: str = "") -> ssl.SSLContext:
     """TLS 1.2 or newer, certificate and host name verified."""
     context = ssl.create_default_context(cafile=ca_file or None)
