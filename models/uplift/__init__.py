@@ -1,0 +1,1 @@
+"""Whom contact helps: randomised contacts, learners of the difference, and what a policy is worth."""
