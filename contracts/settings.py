@@ -73,7 +73,8 @@ class Settings(BaseSettings):
     nurturing_enabled: bool = Field(True, description="false stops all planning", alias="NURTURING_AGENT_ENABLED")
     sending_allowed: bool = Field(False, description="registers jobs that send; dry run otherwise")
     sinks: dict[str, str] = Field(
-        default_factory=dict, description='sink by channel, e.g. {"email": "smtp"}; default outbox, files for people'
+        default_factory=dict,
+        description="sink by channel: outbox (files for people, the default), file, smtp or webhook",
     )
     approve_up_to_touches: int = Field(1_000, ge=0, description="larger batches wait for a human's approval")
     approve_up_to_cost: float = Field(1_000.0, ge=0, description="costlier batches wait for a human's approval")
@@ -89,6 +90,19 @@ class Settings(BaseSettings):
     )
     delivery_lease_seconds: float = Field(300.0, ge=5, description="a worker silent this long counts as dead")
     delivery_tries: int = Field(5, ge=1, le=20, description="tries per touch before it is a dead letter")
+    smtp_host: str | None = Field(None, description="server that takes mail for the sink smtp")
+    smtp_port: int = Field(587, ge=1, le=65535, description="its port: 587 with starttls, 465 with implicit")
+    smtp_security: Literal["starttls", "implicit", "none"] = Field("starttls", description="TLS of that server")
+    smtp_username: str = Field("", description="login at that server; empty for none")
+    smtp_password: SecretStr | None = Field(None, description="password of that login")
+    smtp_return_address: str = Field("", description="where bounces go; the From address when empty")
+    smtp_connections: int = Field(4, ge=1, le=50, description="connections of one worker to that server")
+    dkim_key_file: Path | None = Field(None, description="private key that signs mail; none leaves it to the server")
+    dkim_selector: str = Field("recovery", description="name of the key in DNS")
+    dkim_domain: str = Field("", description="signing domain; that of the From address when empty")
+    webhook_url: str | None = Field(None, description="HTTPS address for the sink webhook")
+    webhook_secret: SecretStr | None = Field(None, description="secret of Standard Webhooks, whsec_...")
+    webhook_is_idempotent: bool = Field(False, description="the receiver drops a second webhook-id")
     canary_size: int = Field(200, ge=1, description="touches of a batch that go first and are judged")
     canary_minutes: float = Field(30.0, ge=0, description="how long the rest of a batch waits after its first slice")
 

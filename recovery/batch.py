@@ -7,6 +7,7 @@ import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
+from types import MappingProxyType
 
 import pyarrow as pa
 
@@ -207,13 +208,20 @@ def touches_of(
     return pa.Table.from_pylist(rows, schema=TOUCHES_SCHEMA)
 
 
-def contents_of(batch: Batch, *, unsubscribe_link: Callable[[str], str], created_at: datetime) -> pa.Table:
-    """Rows of the erasable table: address and words of every touch that is to be made.
+def contents_of(
+    batch: Batch,
+    *,
+    unsubscribe_link: Callable[[str], str],
+    created_at: datetime,
+    contexts: Mapping[str, str] = MappingProxyType({}),
+) -> pa.Table:
+    """Rows of the erasable table: address and words of every touch that is to be made, and what it was planned on.
 
     Args:
         batch: the batch.
         unsubscribe_link: the link of a touch.
         created_at: naive UTC.
+        contexts: facts of the plan by touch_id (`recovery.permission.context`), for the re-check.
     """
     rows = [
         {
@@ -228,6 +236,19 @@ def contents_of(batch: Batch, *, unsubscribe_link: Callable[[str], str], created
             "created_at": created_at,
         }
         for touch in batch.planned
+    ]
+    blank = dict.fromkeys(("address", "subject", "text", "html"), "")
+    rows += [
+        {
+            **blank,
+            "kind": "permission",
+            "ref_id": touch.touch_id,
+            "person_id": touch.person_id,
+            "extra": contexts[touch.touch_id],
+            "created_at": created_at,
+        }
+        for touch in batch.planned
+        if touch.touch_id in contexts
     ]
     return pa.Table.from_pylist(rows, schema=CONTENTS_SCHEMA)
 

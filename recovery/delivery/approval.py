@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import uuid
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final
 
@@ -131,7 +131,7 @@ def _not_waiting(batch: BatchRecord) -> PermanentError:
     return PermanentError(
         f"The batch is {batch.state.value} and does not wait for approval.",
         where=batch.batch_id,
-        remedy="`recovery deliver --list` shows where each batch stands.",
+        remedy="`recovery batches` shows where each batch stands.",
     )
 
 
@@ -173,9 +173,7 @@ def verify_content(engine: sa.Engine, batch_id: str, *, rules: str = "", model: 
     with reading(engine) as connection:
         row = connection.execute(sa.select(tables.batches).where(tables.batches.c.batch_id == batch_id)).one_or_none()
         if row is None:
-            raise PermanentError(
-                "There is no such batch.", where=batch_id, remedy="`recovery deliver --list` names the batches."
-            )
+            raise PermanentError("There is no such batch.", where=batch_id, remedy="`recovery batches` names them.")
         batch = BatchRecord(**{**row._mapping, "state": BatchState(row.state)})
         head = BatchHead(batch.as_of_date, batch.sender_id, batch.policy_version, batch.model, batch.rules)
         if batch_digest(head, _lines(connection, batch_id)) != batch.sha256 or _differs(connection, batch_id):
@@ -190,7 +188,7 @@ def _changed(batch: BatchRecord, what: str) -> PermanentError:
     return PermanentError(
         f"{what} changed since the batch was made.",
         where=batch.batch_id,
-        remedy=f"Cancel it (`recovery deliver --cancel {batch.batch_id}`) and plan again.",
+        remedy=f"Cancel it (`recovery batches --cancel {batch.batch_id}`) and plan again.",
     )
 
 
@@ -242,3 +240,26 @@ def draw_sample(engine: sa.Engine, batch_id: str, size: int) -> tuple[str, ...]:
             .all()
         )
     return tuple(sorted(names, key=lambda name: hashlib.sha256(f"{sha256}{name}".encode()).digest())[:size])
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """One message to be read; personal, so neither logged nor stored."""
+
+    touch_id: str
+    address: str = field(repr=False)
+    subject: str = field(repr=False)
+    text: str = field(repr=False)
+
+
+def read_messages(engine: sa.Engine, touch_ids: Sequence[str]) -> tuple[Message, ...]:
+    """Messages of touches, in the given order."""
+    row = tables.contents.c
+    query = sa.select(row.ref_id, row.address, row.subject, row.text).where(
+        row.kind == "touch", row.ref_id.in_(touch_ids)
+    )
+    with reading(engine) as connection:
+        found = {
+            hit.ref_id: Message(hit.ref_id, hit.address, hit.subject, hit.text) for hit in connection.execute(query)
+        }
+    return tuple(found[touch_id] for touch_id in touch_ids if touch_id in found)

@@ -121,11 +121,9 @@ def _state(connection: sa.Connection, batch_id: str) -> BatchState | None:
 def _cannot(connection: sa.Connection, batch_id: str, to: BatchState) -> PermanentError:
     state = _state(connection, batch_id)
     if state is None:
-        return PermanentError(
-            "There is no such batch.", where=batch_id, remedy="`recovery deliver --list` names the batches."
-        )
+        return PermanentError("There is no such batch.", where=batch_id, remedy="`recovery batches` names them.")
     return PermanentError(
         f"The batch is {state.value} and cannot become {to.value}.",
         where=batch_id,
-        remedy="`recovery deliver --list` shows where each batch stands; a running batch is paused first.",
+        remedy="`recovery batches` shows where each batch stands; a running batch is paused first.",
     )

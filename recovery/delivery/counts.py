@@ -64,9 +64,7 @@ def count_batch(engine: sa.Engine, batch_id: str) -> BatchCounts:
             sa.select(batch.c.planned, batch.c.held_out).where(batch.c.batch_id == batch_id)
         ).one_or_none()
         if row is None:
-            raise PermanentError(
-                "There is no such batch.", where=batch_id, remedy="`recovery deliver --list` names the batches."
-            )
+            raise PermanentError("There is no such batch.", where=batch_id, remedy="`recovery batches` names them.")
         counted: Sequence[tuple[str, str, int]] = connection.execute(
             sa.select(touch.c.state, touch.c.reason, sa.func.count())
             .where(touch.c.batch_id == batch_id)

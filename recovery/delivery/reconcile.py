@@ -54,6 +54,39 @@ def list_unknown(engine: sa.Engine, *, limit: int = 1_000) -> tuple[UnknownTouch
         return tuple(UnknownTouch(**row._mapping) for row in connection.execute(query))
 
 
+@dataclass(frozen=True, slots=True)
+class DeadLetter:
+    """A failed touch that certainly never reached the far end."""
+
+    touch_id: str
+    batch_id: str
+    sink: str
+    reason: str
+    code: str
+    attempts: int
+
+
+def list_dead_letters(engine: sa.Engine, *, limit: int = 1_000) -> tuple[DeadLetter, ...]:
+    """Dead letters with the code of their last try, the newest first."""
+    touch, tried = tables.touches, tables.attempts
+    query = (
+        sa.select(
+            touch.c.touch_id, touch.c.batch_id, touch.c.sink, touch.c.reason,
+            sa.func.coalesce(tried.c.code, "").label("code"), touch.c.attempts,
+        )
+        .outerjoin(tried, sa.and_(tried.c.touch_id == touch.c.touch_id, tried.c.number == touch.c.attempts))
+        .where(
+            touch.c.batch_id.in_(sa.select(tables.batches.c.batch_id)),
+            touch.c.state == TouchState.FAILED.value,
+            touch.c.reason.in_([reason.value for reason in DEAD_LETTERS]),
+        )
+        .order_by(touch.c.settled_at.desc(), touch.c.touch_id)
+        .limit(limit)
+    )  # fmt: skip
+    with reading(engine) as connection:
+        return tuple(DeadLetter(**row._mapping) for row in connection.execute(query))
+
+
 def reconcile(engine: sa.Engine, worker: Worker, hands: Hands, *, now: datetime, lease: timedelta) -> int:
     """Ask the sink about its unknown touches; returns how many are known now.
 

@@ -26,6 +26,8 @@ from recovery.ledger.bulk import (
 from recovery.ledger.engine import make_engine, migrate, reading, writing
 
 _LINK_ORDER: Final = ("record_key", "since", "person_id")
+# Rows of `contents` that belong to a touch: its words, and what it was planned on.
+_KINDS_OF_TOUCHES: Final = ("touch", "permission")
 
 
 class BatchState(StrEnum):
@@ -302,7 +304,7 @@ def _forget_batch(connection: sa.Connection, batch_id: str) -> None:
     touch = tables.touches
     own = sa.select(touch.c.touch_id).where(touch.c.batch_id == batch_id)
     content = tables.contents
-    connection.execute(sa.delete(content).where(content.c.kind == "touch", content.c.ref_id.in_(own)))
+    connection.execute(sa.delete(content).where(content.c.kind.in_(_KINDS_OF_TOUCHES), content.c.ref_id.in_(own)))
     for table in (touch, tables.assignments, tables.batches):
         connection.execute(sa.delete(table).where(table.c.batch_id == batch_id))
 
