@@ -6,15 +6,7 @@ import sys
 
 import typer
 
-from cli import (
-    commands_control,
-    commands_deliver,
-    commands_demo,
-    commands_inspect,
-    commands_plan,
-    commands_run,
-    commands_setup,
-)
+from cli import commands_assess, commands_control, commands_demo, commands_inspect, commands_run, commands_setup
 from cli.console import err, show_error
 from contracts.errors import RecoveryError
 from contracts.offline import silence
@@ -27,10 +19,7 @@ app = typer.Typer(
     rich_markup_mode="rich",
     add_completion=False,
 )
-_MODULES = (
-    commands_setup, commands_run, commands_plan, commands_deliver, commands_inspect, commands_control, commands_demo,
-)  # fmt: skip
-for module in _MODULES:
+for module in (commands_setup, commands_run, commands_inspect, commands_assess, commands_control, commands_demo):
     module.register(app)
 
 

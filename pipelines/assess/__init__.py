@@ -1,0 +1,1 @@
+"""The shell of an assessment: reads a flat file, calls `models.assess`, writes its JSON and its page."""
