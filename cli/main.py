@@ -6,7 +6,16 @@ import sys
 
 import typer
 
-from cli import commands_assess, commands_control, commands_demo, commands_inspect, commands_run, commands_setup
+from cli import (
+    commands_assess,
+    commands_control,
+    commands_deliver,
+    commands_demo,
+    commands_inspect,
+    commands_plan,
+    commands_run,
+    commands_setup,
+)
 from cli.console import err, show_error
 from contracts.errors import RecoveryError
 from contracts.offline import silence
@@ -19,7 +28,11 @@ app = typer.Typer(
     rich_markup_mode="rich",
     add_completion=False,
 )
-for module in (commands_setup, commands_run, commands_inspect, commands_assess, commands_control, commands_demo):
+_MODULES = (
+    commands_setup, commands_run, commands_plan, commands_deliver, commands_inspect, commands_assess, commands_control,
+    commands_demo,
+)  # fmt: skip
+for module in _MODULES:
     module.register(app)
 
 

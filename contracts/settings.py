@@ -64,12 +64,47 @@ class Settings(BaseSettings):
     cost_email: float = Field(0.002, ge=0, description="cost of an e-mail")
     cost_sms: float = Field(0.02, ge=0, description="cost of a text")
     cost_call: float = Field(4.0, ge=0, description="cost of an agent's call")
+    minutes_per_call: float = Field(8.0, ge=0, description="an agent's minutes per call")
+    minutes_per_crm_task: float = Field(5.0, ge=0, description="an agent's minutes per other task")
     permission_policy: Literal["law", "explicit"] = Field("law", description="explicit demands recorded consent")
     registrations: frozenset[str] = Field(
         frozenset(), description="registrations on record, such as tx_registration or tx_exemption"
     )
     nurturing_enabled: bool = Field(True, description="false stops all planning", alias="NURTURING_AGENT_ENABLED")
     sending_allowed: bool = Field(False, description="registers jobs that send; dry run otherwise")
+    sinks: dict[str, str] = Field(
+        default_factory=dict,
+        description="sink by channel: outbox (files for people, the default), file, smtp or webhook",
+    )
+    approve_up_to_touches: int = Field(1_000, ge=0, description="larger batches wait for a human's approval")
+    approve_up_to_cost: float = Field(1_000.0, ge=0, description="costlier batches wait for a human's approval")
+    approve_up_to_exposure: float = Field(
+        100_000_000.0, ge=0, description="batches of more worst-case legal exposure (USD) wait for a human's approval"
+    )
+    approve_defect_rate: float = Field(
+        0.05, gt=0, lt=1, description="highest bound on defects at which a read sample approves a batch"
+    )
+    delivery_workers: int = Field(1, ge=1, le=16, description="threads that deliver, per sink")
+    delivery_rates: dict[str, list[tuple[int, float]]] = Field(
+        default_factory=dict, description="limits by sink: [[touches, seconds], ...], exact in every sliding window"
+    )
+    delivery_lease_seconds: float = Field(300.0, ge=5, description="a worker silent this long counts as dead")
+    delivery_tries: int = Field(5, ge=1, le=20, description="tries per touch before it is a dead letter")
+    smtp_host: str | None = Field(None, description="server that takes mail for the sink smtp")
+    smtp_port: int = Field(587, ge=1, le=65535, description="its port: 587 with starttls, 465 with implicit")
+    smtp_security: Literal["starttls", "implicit", "none"] = Field("starttls", description="TLS of that server")
+    smtp_username: str = Field("", description="login at that server; empty for none")
+    smtp_password: SecretStr | None = Field(None, description="password of that login")
+    smtp_return_address: str = Field("", description="where bounces go; the From address when empty")
+    smtp_connections: int = Field(4, ge=1, le=50, description="connections of one worker to that server")
+    dkim_key_file: Path | None = Field(None, description="private key that signs mail; none leaves it to the server")
+    dkim_selector: str = Field("recovery", description="name of the key in DNS")
+    dkim_domain: str = Field("", description="signing domain; that of the From address when empty")
+    webhook_url: str | None = Field(None, description="HTTPS address for the sink webhook")
+    webhook_secret: SecretStr | None = Field(None, description="secret of Standard Webhooks, whsec_...")
+    webhook_is_idempotent: bool = Field(False, description="the receiver drops a second webhook-id")
+    canary_size: int = Field(200, ge=1, description="touches of a batch that go first and are judged")
+    canary_minutes: float = Field(30.0, ge=0, description="how long the rest of a batch waits after its first slice")
 
     sender_id: str = Field("main", description="sender to whom permission and batches belong")
     sender_name: str | None = Field(None, description="who writes; no default")

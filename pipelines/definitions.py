@@ -13,7 +13,7 @@ from pipelines.feedback import checks as feedback_checks
 from pipelines.feedback import report_assets
 from pipelines.ingest import assets as ingest_assets
 from pipelines.ingest import checks as ingest_checks
-from pipelines.jobs import JOBS, SCHEDULES
+from pipelines.jobs import JOBS, SCHEDULES, SENDING_JOBS
 from pipelines.resources import Engine
 from pipelines.scoring import assets as scoring_assets
 from pipelines.scoring import checks as scoring_checks
@@ -45,7 +45,7 @@ def build_definitions(engine: Engine) -> dg.Definitions:
     return dg.Definitions(
         assets=ASSETS,
         asset_checks=CHECKS,
-        jobs=JOBS,
+        jobs=[*JOBS, *(SENDING_JOBS if engine.settings.sending_allowed else [])],
         schedules=SCHEDULES,
         resources={"engine": engine},
         executor=dg.in_process_executor,

@@ -7,6 +7,7 @@ from typing import Final
 import dagster as dg
 
 from contracts.settings import Settings
+from pipelines.campaigns.send_job import campaign_send_job
 
 daily_recovery_job: Final = dg.define_asset_job(
     name="daily_recovery_job",
@@ -39,4 +40,5 @@ def _daily_schedule(run_at: str) -> dg.ScheduleDefinition:
 
 
 JOBS: Final = [daily_recovery_job]
+SENDING_JOBS: Final = [campaign_send_job]
 SCHEDULES: Final = [_daily_schedule(Settings().run_at)]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
@@ -57,7 +57,7 @@ def thinned(trial: Trial, *, seed: int) -> Trial:
     draw = np.random.default_rng(seed).random(len(trial))
     part = trial.take(np.flatnonzero(draw < np.where(trial.treated, kept[True], kept[False])))
     e = kept[True] * part.e / (kept[True] * part.e + kept[False] * (1 - part.e))
-    return Trial(part.cleaned, part.features, part.y, part.treated, e, part.groups, part.worth, part.weights)
+    return replace(part, e=e)
 
 
 def cross_fit(trial: Trial, *, seed: int, learners: tuple[LearnerName, ...] = LEARNERS) -> CrossFitted:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 import numpy as np
@@ -132,39 +132,38 @@ def make_arms(
         )
     if not outcome.any() or outcome.all():
         raise BadInputError("The outcome has one class, so no contact can be seen to change it.")
-    known = arms != ""
     shares = _shares(arms, names, control, propensity)
-    own = np.full(outcome.size, np.nan)
-    for name in (control, *names):
-        own[arms == name] = shares[name][arms == name]
-    _refuse_certain(own[known])
-    cleaned = clean_frame(frame, features)
+    _refuse_certain(np.concatenate([shares[name][arms == name] for name in (control, *names)]))
     units = np.arange(outcome.size) if groups is None else np.asarray(groups)
     worth = np.ones(outcome.size) if value is None else np.nan_to_num(np.asarray(value, dtype=np.float64))
     mass = np.ones(outcome.size) if weights is None else np.asarray(weights, dtype=np.float64)
-    whole = Trial(cleaned, tuple(features), outcome, arms != control, own, units, worth, mass)
-    trials, refused, notes = {}, {}, []
-    if not known.all():
-        notes.append(f"{int((~known).sum()):,} rows without an arm are left out")
-    for name in names:
-        rows = np.flatnonzero((arms == name) | (arms == control))
-        e = shares[name][rows] / (shares[name][rows] + shares[control][rows])
-        trimmed = int(((e < TRIM) | (e > 1 - TRIM)).sum())
-        if trimmed:
-            notes.append(f"{trimmed:,} propensities of {name} outside {TRIM:g} to {1 - TRIM:g} are trimmed to it")
-        part = whole.take(rows)
-        trial = Trial(
-            part.cleaned, part.features, part.y, part.treated, np.clip(e, TRIM, 1 - TRIM), part.groups, part.worth,
-            part.weights,
-        )  # fmt: skip
-        small = min(trial.controls, len(trial) - trial.controls)
-        if small < LEAST_ARM:
-            refused[name] = f"only {small:,} rows in the smaller of arm and control; at least {LEAST_ARM} are needed"
-        elif not trial.y.any():
-            refused[name] = "no outcome in arm and control"
-        else:
-            trials[name] = trial
+    chance = np.zeros(outcome.size)
+    whole = Trial(clean_frame(frame, features), tuple(features), outcome, arms != control, chance, units, worth, mass)
+    without = int((arms == "").sum())
+    notes = [f"{without:,} rows without an arm are left out"] if without else []
+    found = [_against_control(whole, arms, name, control, shares) for name in names]
+    notes += [note for _, note in found if note]
+    refused = {name: why for name, (trial, _) in zip(names, found, strict=True) if (why := _fault(trial))}
+    trials = {name: trial for name, (trial, _) in zip(names, found, strict=True) if name not in refused}
     return Arms(trials, refused, tuple(notes))
+
+
+def _against_control(
+    whole: Trial, arms: NDArray[Any], name: str, control: str, shares: Mapping[str, Floats]
+) -> tuple[Trial, str]:
+    """Rows of one arm and the control, and what was trimmed, in words."""
+    rows = np.flatnonzero((arms == name) | (arms == control))
+    e = shares[name][rows] / (shares[name][rows] + shares[control][rows])
+    trimmed = int(((e < TRIM) | (e > 1 - TRIM)).sum())
+    note = f"{trimmed:,} propensities of {name} outside {TRIM:g} to {1 - TRIM:g} are trimmed to it" if trimmed else ""
+    return replace(whole.take(rows), e=np.clip(e, TRIM, 1 - TRIM)), note
+
+
+def _fault(trial: Trial) -> str:
+    small = min(trial.controls, len(trial) - trial.controls)
+    if small < LEAST_ARM:
+        return f"only {small:,} rows in the smaller of arm and control; at least {LEAST_ARM} are needed"
+    return "" if trial.y.any() else "no outcome in arm and control"
 
 
 def _shares(arms: NDArray[Any], names: list[str], control: str, propensity: Propensity | None) -> dict[str, Floats]:

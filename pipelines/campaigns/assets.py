@@ -59,10 +59,23 @@ def campaign_plan(context: dg.AssetExecutionContext, engine: Engine) -> dg.Mater
             "smallest_visible_effect": str(facts["power"]["smallest_visible_effect"]),
             "expected": f"{facts['expected']} {facts['expected_unit']} (not incremental evidence)",
             "cost": facts["cost"],
+            "agent_minutes": facts.get("agent_minutes", 0.0),
+            "worst_case_exposure": dg.MetadataValue.md(exposure_table(facts)),
             "holds": ", ".join(hold["reason"] for hold in facts["holds"]) or "none",
             "policy_version": facts["policy_version"],
         }
     )
+
+
+def exposure_table(facts: dict[str, Any]) -> str:
+    """Worst-case legal exposure as Markdown."""
+    lines = ["| messages | at most | law |", "|---:|---:|---|"]
+    lines += [
+        f"| {row['messages']:,} | {row['amount']:,.0f} {row['currency']}{' in all' if row['is_cap'] else ''} "
+        f"| {row['law']} |"
+        for row in facts.get("exposure", [])
+    ]
+    return "\n".join(lines)
 
 
 def publish_plan(engine: Engine, as_of: date) -> PublishedManifest:
@@ -104,6 +117,7 @@ def _make(
     fingerprint: str,
     silent: tuple[str, ...],
 ) -> PublishedManifest:
+    from pipelines.campaigns.cost import cost_facts
     from pipelines.campaigns.planning import plan_day, policy_of
     from recovery.planning import PLAN_SCHEMA
 
@@ -129,7 +143,8 @@ def _make(
         inputs = read_inputs(engine, as_of, ledger, is_followed=True)
         planned = plan_day(inputs, policy, settings, model=model)
     batch_id = standing.batch_id if standing else (planned.batch.batch_id if planned.batch else None)
-    facts = planned.plan.facts | {
+    facts = planned.plan.facts | cost_facts(planned.plan.table, inputs.people, settings)
+    facts |= {
         "fingerprint": fingerprint,
         "model": model,
         "batch_id": batch_id,
@@ -155,6 +170,10 @@ def empty_facts() -> dict[str, Any]:
         "waterfall": [],
         "value_basis_words": "No dormant people are known.",
         "cost": 0.0,
+        "cost_words": 0.0,
+        "agent_minutes": 0.0,
+        "exposure": [],
+        "exposure_usd": 0.0,
         "expected": 0.0,
         "expected_unit": "reactivations",
         "expected_reactivations_handled_as_usual": 0.0,
@@ -217,7 +236,7 @@ def publish_batch(engine: Engine, as_of: date) -> tuple[PublishedManifest, str]:
         "path": f"outbox/{record.path}" if record else None,
         "planned": record.planned if record else 0,
         "held_out": record.held_out if record else 0,
-        "note": "" if record else released.note,
+        "note": released.note if released.outcome in ("none", "waits") else "",
     }
     manifest = publish(settings.published_dir, dataset="campaign_batch", as_of=as_of, table=rows, facts=facts)
     return manifest, released.outcome

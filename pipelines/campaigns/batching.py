@@ -1,7 +1,8 @@
-"""From a published plan to a recorded and emitted batch."""
+"""From a published plan to a recorded, approved and emitted batch."""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from datetime import date
 from typing import Any, Final
@@ -12,17 +13,26 @@ import pyarrow as pa
 from contracts.errors import PermanentError
 from contracts.published import arrow, read_manifest, read_published
 from pipelines.campaigns.inputs import PEOPLE_SQL
-from pipelines.campaigns.planning import chosen_rows, write_touches
-from pipelines.campaigns.standing import Released, sender_of, standing_batch
+from pipelines.campaigns.planning import books, chosen_rows, write_touches
+from pipelines.campaigns.standing import OUTBOX, Released, sender_of, sinks_of, standing_batch
 from pipelines.resources import Engine
-from recovery.batch import Batch, assignments_of, make_batch
+from recovery.addresses import load_address_key
+from recovery.batch import Batch, assignments_of, contents_of, make_batch
+from recovery.batch import touches_of as delivery_rows
 from recovery.control import paused_because
-from recovery.ledger import BatchRecord, BatchState, Ledger, RecordOutcome
+from recovery.delivery.approval import Thresholds, approve, passes_by_itself
+from recovery.delivery.stored import load_batch
+from recovery.ledger import BatchRecord, BatchState, Ledger
 from recovery.sinks import emit_batch, emit_scores
 from recovery.tokens import load_key
 
 # What somebody can mend in the CRM without contacting anybody.
 _MENDABLE: Final = ("no_address", "country_unknown", "country_conflict", "time_zone_unknown", "hard_bounced")
+# What an approver sees of the plan, kept with the batch.
+_KEPT_FACTS: Final = (
+    "planned", "held_out", "by_channel", "cost", "agent_minutes", "exposure", "exposure_usd", "expected",
+    "expected_unit", "power", "skipped",
+)  # fmt: skip
 _UPDATES_SQL: Final = f"""
     select
         r.crm,
@@ -55,7 +65,7 @@ _UPDATES_SQL: Final = f"""
 
 
 def release(engine: Engine, as_of: date, ledger: Ledger) -> Released:
-    """Record and emit the batch of a published plan; whatever has left already stays as it is.
+    """Record the batch of a published plan, approve it where the thresholds allow, and write what the outbox takes.
 
     The ledger knows a batch before the outbox shows it, and knows that it left after it did: a run that dies in
     between is continued by the next one with the same bytes.
@@ -68,15 +78,30 @@ def release(engine: Engine, as_of: date, ledger: Ledger) -> Released:
     if standing is not None:
         return Released(standing, "kept", "The batch of this day has left; it is never changed.")
     plan = read_published(settings.published_dir, dataset="campaign_plan", as_of=as_of)
-    manifest = read_manifest(settings.published_dir, dataset="campaign_plan", as_of=as_of)
-    facts = manifest.facts if manifest else {}
     updates = crm_updates(engine, as_of, plan)
     reason = paused_because(settings.var_dir)
-    if reason is not None or chosen_rows(plan).num_rows == 0:
+    known = ledger.batch_of(as_of=as_of, sender_id=settings.sender_id)
+    is_approved = known is not None and known.state is BatchState.APPROVED
+    if reason is not None or (not is_approved and chosen_rows(plan).num_rows == 0):
         if engine.is_newest(as_of):
             emit_scores(settings.outbox_dir, as_of=as_of, sender_id=settings.sender_id, crm_updates=updates)
         return Released(None, "none", f"Emission is paused: {reason}." if reason else "Nobody is contacted today.")
+    if known is not None and is_approved:
+        return _emit(engine, known, ledger, updates)
+    recorded = _record(engine, as_of, plan, ledger)
+    if recorded.state is BatchState.RECORDED:
+        why = approve_by_itself(engine, recorded, ledger)
+        if why is not None:
+            return Released(recorded, "waits", f"The batch waits for approval: {why}.")
+    return _emit(engine, recorded, ledger, updates)
+
+
+def _record(engine: Engine, as_of: date, plan: pa.Table, ledger: Ledger) -> BatchRecord:
+    settings = engine.settings
+    manifest = read_manifest(settings.published_dir, dataset="campaign_plan", as_of=as_of)
+    facts = manifest.facts if manifest else {}
     batch = _rebuilt(engine, as_of, plan, facts)
+    now = engine.now().replace(tzinfo=None)
     record = BatchRecord(
         batch_id=batch.batch_id,
         sha256=batch.sha256,
@@ -86,16 +111,70 @@ def release(engine: Engine, as_of: date, ledger: Ledger) -> Released:
         planned=len(batch.planned),
         held_out=batch.held_out,
         path=batch.batch_id,
-        created_at=engine.now().replace(tzinfo=None),
+        created_at=now,
+        policy_version=batch.policy_version,
+        model=batch.model,
+        rules=batch.rules,
+        facts=json.dumps({name: facts.get(name) for name in _KEPT_FACTS}, sort_keys=True),
     )
+    key = load_key(settings.secrets_dir)
+    sender = sender_of(settings)
     # A batch that is only written down has not left: `standing_batch` looked into the outbox.
-    outcome, kept = ledger.record_batch(record, assignments_of(batch), replace_recorded=True)
-    if outcome is RecordOutcome.KEPT_FIRST:
-        return Released(kept, "kept", "The batch of this day has left; it is never changed.")
+    _, kept = ledger.record_batch(
+        record,
+        assignments_of(batch),
+        touches=delivery_rows(
+            batch,
+            sinks=sinks_of(settings),
+            address_hash=load_address_key(settings.secrets_dir).hash,
+            recorded_at=now,
+            retry_budget=settings.delivery_tries,
+        ),
+        contents=contents_of(
+            batch,
+            unsubscribe_link=lambda name: sender.unsubscribe_link(key.token(name, list_id=batch.sender_id)),
+            created_at=now,
+        ),
+        replace_recorded=True,
+    )
+    return kept
+
+
+def approve_by_itself(engine: Engine, record: BatchRecord, ledger: Ledger) -> str | None:
+    """Approve a batch that stays below every threshold; why it needs a human, else."""
+    settings = engine.settings
+    facts = json.loads(record.facts)
+    thresholds = Thresholds(
+        touches=settings.approve_up_to_touches,
+        cost=settings.approve_up_to_cost,
+        exposure=settings.approve_up_to_exposure,
+    )
+    why = passes_by_itself(
+        thresholds,
+        touches=record.planned,
+        cost=float(facts.get("cost") or 0.0),
+        exposure=float(facts.get("exposure_usd") or 0.0),
+    )
+    if why is None:
+        approve(
+            ledger.engine,
+            record.batch_id,
+            sha256=record.sha256,
+            by="thresholds",
+            method="automatic",
+            now=engine.now().replace(tzinfo=None),
+        )
+    return why
+
+
+def _emit(engine: Engine, record: BatchRecord, ledger: Ledger, updates: pa.Table) -> Released:
+    """Write the files of an approved batch; other sinks deliver their part in `campaign_send_job`."""
+    settings = engine.settings
+    batch = load_batch(ledger.engine, record, sink=OUTBOX)
     key = load_key(settings.secrets_dir)
     emit_batch(settings.outbox_dir, batch, sender=sender_of(settings), key=key, crm_updates=updates)
-    ledger.mark_emitted(batch.batch_id)
-    return Released(ledger.batch_of(as_of=as_of, sender_id=settings.sender_id), "emitted")
+    ledger.mark_emitted(record.batch_id, sink=OUTBOX)
+    return Released(ledger.batch_of(as_of=record.as_of_date, sender_id=record.sender_id), "emitted")
 
 
 def _rebuilt(engine: Engine, as_of: date, plan: pa.Table, facts: Mapping[str, Any]) -> Batch:
@@ -107,6 +186,7 @@ def _rebuilt(engine: Engine, as_of: date, plan: pa.Table, facts: Mapping[str, An
         sender_id=engine.settings.sender_id,
         policy_version=str(facts.get("policy_version")),
         model=str(facts.get("model")),
+        rules=books()[1].sha256,
     )
     if failed or batch.batch_id != facts.get("batch_id"):
         raise PermanentError(

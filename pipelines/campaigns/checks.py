@@ -13,9 +13,12 @@ import pyarrow as pa
 from contracts.published import read_manifest, read_published
 from pipelines.campaigns.assets import BATCH, PLAN
 from pipelines.campaigns.inputs import open_day_ledger
+from pipelines.campaigns.standing import OUTBOX, sinks_of
 from pipelines.partitions import as_of_date
 from pipelines.resources import Engine
 from pipelines.warehouse import Warehouse
+from recovery.delivery.counts import count_batch
+from recovery.ledger import BatchState
 
 # Recomputed from the facts and from the raw lists, without any of the planner's code.
 _REFUSED_SQL: Final = """
@@ -174,10 +177,36 @@ def held_out_people_get_no_message_and_everybody_else_one(
     folder = settings.outbox_dir / manifest.facts["batch_id"]
     if not folder.exists():
         return dg.AssetCheckResult(passed=True, description="The batch was collected from the outbox.")
-    touches = read_published(root, dataset="campaign_batch", as_of=as_of).to_pylist()
+    sinks = sinks_of(settings)
+    touches = [
+        row
+        for row in read_published(root, dataset="campaign_batch", as_of=as_of).to_pylist()
+        if sinks[row["channel"]] == OUTBOX
+    ]
     mails = [path.stem for path in (folder / "eml").glob("*.eml")]
     passed, words = evaluate_batch(touches, read_outbox_touches(folder), mails)
     return dg.AssetCheckResult(passed=passed, description=words)
+
+
+@dg.asset_check(asset=BATCH, name="every_touch_of_the_batch_is_accounted_for", blocking=True)
+def every_touch_of_the_batch_is_accounted_for(
+    context: dg.AssetCheckExecutionContext, engine: Engine
+) -> dg.AssetCheckResult:
+    """Target = sent + skipped by reason + failed + unknown + open, for the batch of the day."""
+    as_of = as_of_date(context)
+    with open_day_ledger(engine.settings) as ledger:
+        record = ledger.batch_of(as_of=as_of, sender_id=engine.settings.sender_id)
+        if record is None:
+            return dg.AssetCheckResult(passed=True, description="No batch, no touch.")
+        counts = count_batch(ledger.engine, record.batch_id)
+    if not counts.by_state and record.state is BatchState.EMITTED:
+        return dg.AssetCheckResult(passed=True, description="The batch left before touches were kept.")
+    parts = [
+        f"{count:,} {state.value}{f' ({reason})' if reason else ''}"
+        for (state, reason), count in sorted(counts.by_state.items())
+    ]
+    words = f"{counts.target:,} = {' + '.join(parts) or '0'}"
+    return dg.AssetCheckResult(passed=counts.is_conserved, description=words, metadata={"open": counts.open})
 
 
 CHECKS: Final = [
@@ -185,4 +214,5 @@ CHECKS: Final = [
     nobody_suppressed_is_planned,
     nobody_is_in_two_recent_batches,
     held_out_people_get_no_message_and_everybody_else_one,
+    every_touch_of_the_batch_is_accounted_for,
 ]

@@ -67,8 +67,8 @@ class Planned:
 
 
 @lru_cache(maxsize=1)
-def _books() -> tuple[tuple[Playbook, ...], RuleBook]:
-    """Playbooks and rules, read once: they are part of the release."""
+def books() -> tuple[tuple[Playbook, ...], RuleBook]:
+    """Playbooks and permission rules, read once: they are part of the release."""
     return load_playbooks(), load_rules()
 
 
@@ -81,7 +81,7 @@ def plan_day(inputs: PlanInputs, policy: PlanPolicy, settings: Settings, *, mode
         settings: sender and style.
         model: fingerprint of the scores, part of the batch's content.
     """
-    playbooks, rules = _books()
+    playbooks, rules = books()
     plan = make_plan(inputs, policy, playbooks=playbooks, rules=rules)
     touches, failed = write_touches(plan.table, people_by_id(inputs, plan.table), settings)
     if failed:
@@ -94,6 +94,7 @@ def plan_day(inputs: PlanInputs, policy: PlanPolicy, settings: Settings, *, mode
         sender_id=policy.sender_id,
         policy_version=plan.facts["policy_version"],
         model=model,
+        rules=rules.sha256,
     )
     return Planned(plan, batch)
 
@@ -119,7 +120,7 @@ def write_touches(
         return [], frozenset()
     key = load_key(settings.secrets_dir)
     drafter = Drafter(sender_of(settings), style=settings.style, key=key, list_id=settings.sender_id)
-    templates = {(book.name, step.step): step.template for book in _books()[0] for step in book.steps}
+    templates = {(book.name, step.step): step.template for book in books()[0] for step in book.steps}
     touches, failed = [], set()
     for row in rows:
         try:

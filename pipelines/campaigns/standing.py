@@ -11,14 +11,18 @@ from typing import Final
 
 import pyarrow as pa
 
+from contracts.errors import SettingError
 from contracts.published import read_manifest
 from contracts.settings import Settings
-from contracts.words import SkipReason
+from contracts.words import Channel, SkipReason
 from pipelines.resources import Engine
 from recovery.control import is_paused
+from recovery.delivery.claim import next_due
 from recovery.drafting.facts import SenderFacts
 from recovery.ledger import BatchRecord, BatchState, Ledger
 
+OUTBOX: Final = "outbox"
+SINK_NAMES: Final = (OUTBOX, "file", "smtp", "webhook")
 TOUCH_COLUMNS: Final = (
     "batch_id", "assignment_id", "person_id", "account_id", "channel", "arm", "playbook", "step", "cycle", "not_before",
     "expires_at", "content_sha256", "propensity", "rank", "policy_version",
@@ -46,11 +50,35 @@ def standing_batch(ledger: Ledger, settings: Settings, as_of: date) -> BatchReco
     record = ledger.batch_of(as_of=as_of, sender_id=settings.sender_id)
     if record is None:
         return None
-    if record.state is BatchState.RECORDED:
+    if record.state in (BatchState.RECORDED, BatchState.APPROVED):
         if not (settings.outbox_dir / record.path).exists():
-            return None
-        ledger.mark_emitted(record.batch_id)
+            # An approved batch that other sinks deliver stands; one with files to write is finished by the next run.
+            needs_files = has_touches(ledger, record.batch_id, sink=OUTBOX) or record.state is BatchState.RECORDED
+            return None if needs_files else record
+        ledger.mark_emitted(record.batch_id, sink=OUTBOX)
     return ledger.batch_of(as_of=as_of, sender_id=settings.sender_id)
+
+
+def has_touches(ledger: Ledger, batch_id: str, *, sink: str) -> bool:
+    """Whether a sink still has approved touches of a batch."""
+    return next_due(ledger.engine, sink=sink, batch_id=batch_id) is not None
+
+
+def sinks_of(settings: Settings) -> dict[Channel, str]:
+    """Name of the sink of every channel; the outbox where none is set.
+
+    Raises:
+        SettingError: a channel or sink has a name that is not known.
+    """
+    known = {channel.value for channel in Channel}
+    for channel, sink in settings.sinks.items():
+        if channel not in known or sink not in SINK_NAMES:
+            raise SettingError(
+                f"{channel}: {sink} names no channel or no sink.",
+                where="RECOVERY_SINKS",
+                remedy=f"Channels are {', '.join(sorted(known))}; sinks are {', '.join(SINK_NAMES)}.",
+            )
+    return {channel: settings.sinks.get(channel.value, OUTBOX) for channel in Channel}
 
 
 def sender_of(settings: Settings) -> SenderFacts:

@@ -44,6 +44,43 @@ ASSIGNMENTS_SCHEMA: Final = pa.schema(
         ("content_sha256", pa.string()),
     ]
 )
+TOUCHES_SCHEMA: Final = pa.schema(
+    [
+        ("touch_id", pa.string()),
+        ("batch_id", pa.string()),
+        ("person_id", pa.string()),
+        ("account_id", pa.string()),
+        ("sender_id", pa.string()),
+        ("channel", pa.string()),
+        ("playbook", pa.string()),
+        ("step", pa.int32()),
+        ("cycle", pa.int32()),
+        ("rank", pa.int32()),
+        ("address_hash", pa.string()),
+        ("content_sha256", pa.string()),
+        ("idempotency_key", pa.string()),
+        ("sink", pa.string()),
+        ("state", pa.string()),
+        ("reason", pa.string()),
+        ("not_before", pa.timestamp("us")),
+        ("expires_at", pa.timestamp("us")),
+        ("retry_budget", pa.int32()),
+        ("settled_at", pa.timestamp("us")),
+    ]
+)
+CONTENTS_SCHEMA: Final = pa.schema(
+    [
+        ("kind", pa.string()),
+        ("ref_id", pa.string()),
+        ("person_id", pa.string()),
+        ("address", pa.string()),
+        ("subject", pa.string()),
+        ("text", pa.string()),
+        ("html", pa.string()),
+        ("extra", pa.string()),
+        ("created_at", pa.timestamp("us")),
+    ]
+)
 
 
 def insert_rows(connection: sa.Connection, *, table: str, rows: pa.Table, skip_existing: bool) -> int:
@@ -88,7 +125,7 @@ def _copy_in(connection: sa.Connection, table: str, rows: pa.Table, skip_existin
     names = ", ".join(rows.column_names)
     cursor = connection.connection.cursor()
     try:
-        cursor.execute(f"create temporary table incoming_rows (like {table}) on commit drop")
+        cursor.execute(f"create temporary table incoming_rows (like {table} including defaults) on commit drop")
         with cursor.copy(f"copy incoming_rows ({names}) from stdin (format csv)") as sink:
             for batch in rows.to_batches(max_chunksize=_CHUNK):
                 buffer = io.BytesIO()

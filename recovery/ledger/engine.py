@@ -9,9 +9,10 @@ from typing import Any, Final
 
 import sqlalchemy as sa
 from filelock import FileLock, Timeout
-from sqlalchemy.pool import NullPool
+from sqlalchemy.pool import NullPool, QueuePool
 
 from contracts.errors import BusyError, PassingError, PermanentError, SettingError
+from recovery.failpoints import reach
 
 HEAD: Final = "0002"
 _LOCK_SECONDS: Final = 60.0
@@ -24,8 +25,12 @@ def ledger_url(explicit: str | None, var_dir: Path) -> str:
     return explicit or f"sqlite:///{(var_dir / 'ledger' / 'ledger.sqlite').absolute()}"
 
 
-def make_engine(url: str) -> sa.Engine:
+def make_engine(url: str, *, connections: int = 0) -> sa.Engine:
     """Engine with durable settings; makes the folder of an SQLite file.
+
+    Args:
+        url: SQLAlchemy URL.
+        connections: connections that are kept open for reuse; 0 opens one per transaction.
 
     Raises:
         SettingError: the URL is neither SQLite nor PostgreSQL.
@@ -37,15 +42,22 @@ def make_engine(url: str) -> sa.Engine:
     kind = parsed.get_backend_name()
     if kind == "sqlite" and parsed.database and parsed.database != ":memory:":
         Path(parsed.database).parent.mkdir(parents=True, exist_ok=True)
-        engine = sa.create_engine(parsed, poolclass=NullPool, connect_args={"timeout": _LOCK_SECONDS})
+        threads = {"timeout": _LOCK_SECONDS, "check_same_thread": False}
+        engine = sa.create_engine(parsed, connect_args=threads, **_pool(connections))
         sa.event.listen(engine, "connect", _prepare_sqlite)
         sa.event.listen(engine, "begin", _begin_sqlite)
         return engine
     if kind == "postgresql":
         if parsed.drivername == "postgresql":
             parsed = parsed.set(drivername="postgresql+psycopg")
-        return sa.create_engine(parsed, poolclass=NullPool)
+        return sa.create_engine(parsed, **_pool(connections))
     raise _bad_url()
+
+
+def _pool(connections: int) -> dict[str, Any]:
+    if connections == 0:
+        return {"poolclass": NullPool}
+    return {"poolclass": QueuePool, "pool_size": connections, "max_overflow": 4}
 
 
 def _bad_url() -> SettingError:
@@ -77,12 +89,19 @@ def reading(engine: sa.Engine) -> Iterator[sa.Connection]:
 
 
 @contextmanager
-def writing(engine: sa.Engine) -> Iterator[sa.Connection]:
-    """One durable transaction: all or nothing."""
+def writing(engine: sa.Engine, name: str = "write") -> Iterator[sa.Connection]:
+    """One durable transaction: all or nothing.
+
+    Args:
+        engine: of the ledger.
+        name: of the failpoints `<name>.before_commit` and `<name>.after_commit`.
+    """
     with _told(engine), engine.connect() as plain:
         connection = plain.execution_options(writes=True)
         with connection.begin():
             yield connection
+            reach(f"{name}.before_commit")
+    reach(f"{name}.after_commit")
 
 
 @contextmanager

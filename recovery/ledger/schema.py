@@ -219,6 +219,7 @@ touches: Final = sa.Table(
     sa.UniqueConstraint("person_id", "playbook", "step", "cycle"),
     sa.Index("ix_touches_batch_state", "batch_id", "state", "reason"),
     _partial("ix_touches_claimable", "sink", "batch_id", "not_before", "touch_id", only="state = 'approved'"),
+    _partial("ix_touches_unknown", "sink", "touch_id", only="state = 'unknown'"),
     _partial("ix_touches_leased", "lease_until", only="state = 'claimed'"),
     _partial("ix_touches_open_address", "address_hash", only="state in ('planned', 'approved')"),
     sa.Index("ix_touches_account", "account_id", "settled_at"),
@@ -254,7 +255,8 @@ provider_events: Final = sa.Table(
     sa.Column("is_machine", sa.Boolean, nullable=False, server_default=sa.false()),
     sa.Column("detail", sa.Text, nullable=False, server_default=""),  # codes and classes, no personal data
     sa.Column("occurred_at", sa.DateTime, nullable=False),
-    sa.Column("received_at", sa.DateTime, nullable=False, index=True),
+    sa.Column("received_at", sa.DateTime, nullable=False),
+    sa.Index("ix_provider_events_kind_received_at", "kind", "received_at"),
 )
 
 # The one erasable table: whatever names, addresses or quotes a person.

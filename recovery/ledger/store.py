@@ -14,10 +14,20 @@ import sqlalchemy as sa
 
 from contracts.errors import PermanentError
 from recovery.ledger import schema as tables
-from recovery.ledger.bulk import ASSIGNMENTS_SCHEMA, LINKS_SCHEMA, insert_rows, read_rows
+from recovery.ledger.audit import AuditEntry, append_audit
+from recovery.ledger.bulk import (
+    ASSIGNMENTS_SCHEMA,
+    CONTENTS_SCHEMA,
+    LINKS_SCHEMA,
+    TOUCHES_SCHEMA,
+    insert_rows,
+    read_rows,
+)
 from recovery.ledger.engine import make_engine, migrate, reading, writing
 
 _LINK_ORDER: Final = ("record_key", "since", "person_id")
+# Rows of `contents` that belong to a touch: its words, and what it was planned on.
+_KINDS_OF_TOUCHES: Final = ("touch", "permission")
 
 
 class BatchState(StrEnum):
@@ -107,6 +117,11 @@ class Ledger:
         self._engine.dispose()
 
     @property
+    def engine(self) -> sa.Engine:
+        """For the verbs of `recovery.delivery`, which work on the same database."""
+        return self._engine
+
+    @property
     def dialect(self) -> str:
         """`sqlite` or `postgresql`."""
         return self._engine.dialect.name
@@ -165,9 +180,15 @@ class Ledger:
             return tuple(_record(row) for row in connection.execute(query))
 
     def record_batch(
-        self, batch: BatchRecord, assignments: pa.Table, *, replace_recorded: bool = False
+        self,
+        batch: BatchRecord,
+        assignments: pa.Table,
+        *,
+        touches: pa.Table | None = None,
+        contents: pa.Table | None = None,
+        replace_recorded: bool = False,
     ) -> tuple[RecordOutcome, BatchRecord]:
-        """Write a batch and its assignments down, in one transaction.
+        """Write a batch, its assignments, touches and words down, in one transaction.
 
         The same batch a second time changes nothing. Another batch of the same day and sender is refused and
         the first one is kept, unless `replace_recorded` and the first one was never emitted.
@@ -175,6 +196,8 @@ class Ledger:
         Args:
             batch: the batch; its state must be `recorded`.
             assignments: columns of `ASSIGNMENTS_SCHEMA`, one row per touch, held-out ones included.
+            touches: columns of `TOUCHES_SCHEMA`, one row per assignment; None for a batch that is never delivered.
+            contents: columns of `CONTENTS_SCHEMA`, words and addresses by touch_id.
             replace_recorded: the caller knows that nothing of a merely recorded batch has left the house.
 
         Returns:
@@ -183,9 +206,13 @@ class Ledger:
         Raises:
             PermanentError: somebody would get a step of a playbook for the second time in one dormancy spell.
         """
-        rows = assignments.select(ASSIGNMENTS_SCHEMA.names).cast(ASSIGNMENTS_SCHEMA)
+        rows = {"assignments": assignments.select(ASSIGNMENTS_SCHEMA.names).cast(ASSIGNMENTS_SCHEMA)}
+        if touches is not None:
+            rows["touches"] = touches.select(TOUCHES_SCHEMA.names).cast(TOUCHES_SCHEMA)
+        if contents is not None:
+            rows["contents"] = contents.select(CONTENTS_SCHEMA.names).cast(CONTENTS_SCHEMA)
         try:
-            with writing(self._engine) as connection:
+            with writing(self._engine, "record_batch") as connection:
                 return _record_batch(connection, batch, rows, replace_recorded)
         except sa.exc.IntegrityError as error:
             raise PermanentError(
@@ -194,15 +221,18 @@ class Ledger:
                 remedy="Run the day again: the plan leaves out whoever the ledger already knows.",
             ) from error
 
-    def mark_emitted(self, batch_id: str) -> None:
-        """The batch is in the outbox for good; marking twice changes nothing."""
-        change = (
-            sa.update(tables.batches)
-            .where(tables.batches.c.batch_id == batch_id)
-            .values(state=BatchState.EMITTED.value)
-        )
-        with writing(self._engine) as connection:
-            connection.execute(change)
+    def mark_emitted(self, batch_id: str, *, sink: str = "outbox", now: datetime | None = None) -> None:
+        """The batch is in the outbox for good; marking twice changes nothing.
+
+        Its approved touches of that sink are sent. A batch that other sinks still have to deliver stays approved.
+
+        Args:
+            batch_id: the batch.
+            sink: name of the outbox in `touches`.
+            now: naive UTC; the batch's own moment if not given.
+        """
+        with writing(self._engine, "mark_emitted") as connection:
+            _mark_emitted(connection, batch_id, sink, now)
 
 
 def _as_stored(value: object) -> object:
@@ -224,22 +254,59 @@ def _record(row: sa.Row[tuple[object, ...]]) -> BatchRecord:
     return BatchRecord(**{**values, "state": BatchState(values["state"])})
 
 
+def _mark_emitted(connection: sa.Connection, batch_id: str, sink: str, now: datetime | None) -> None:
+    touch, batch = tables.touches, tables.batches
+    created: datetime | None = connection.execute(
+        sa.select(batch.c.created_at).where(batch.c.batch_id == batch_id)
+    ).scalar_one_or_none()
+    if created is None:
+        return
+    at = now or created
+    written = connection.execute(
+        sa.update(touch)
+        .where(touch.c.batch_id == batch_id, touch.c.state == "approved", touch.c.sink == sink)
+        .values(state="sent", settled_at=at)
+    ).rowcount
+    others = sa.select(touch.c.touch_id).where(
+        touch.c.batch_id == batch_id, touch.c.sink != sink, touch.c.state.in_(["planned", "approved", "claimed"])
+    )
+    if connection.execute(others.limit(1)).first() is None:
+        connection.execute(
+            sa.update(batch)
+            .where(batch.c.batch_id == batch_id, batch.c.state.in_(["recorded", "approved"]))
+            .values(state=BatchState.EMITTED.value, state_at=at)
+        )
+    if written:
+        append_audit(connection, [AuditEntry("outbox_written", batch_id, {"touches": written})], at=at)
+
+
 def _record_batch(
-    connection: sa.Connection, batch: BatchRecord, rows: pa.Table, replace_recorded: bool
+    connection: sa.Connection, batch: BatchRecord, rows: Mapping[str, pa.Table], replace_recorded: bool
 ) -> tuple[RecordOutcome, BatchRecord]:
     outcome = RecordOutcome.RECORDED
     known = _find(connection, batch.as_of_date, batch.sender_id)
     if known is not None:
         if known.batch_id == batch.batch_id:
             return RecordOutcome.ALREADY, known
-        if known.state is BatchState.EMITTED or not replace_recorded:
+        if known.state is not BatchState.RECORDED or not replace_recorded:
             return RecordOutcome.KEPT_FIRST, known
-        for table in (tables.assignments, tables.batches):
-            connection.execute(sa.delete(table).where(table.c.batch_id == known.batch_id))
+        _forget_batch(connection, known.batch_id)
         outcome = RecordOutcome.REPLACED
     connection.execute(sa.insert(tables.batches).values(**{**vars(batch), "state": batch.state.value}))
-    insert_rows(connection, table="assignments", rows=rows, skip_existing=False)
+    for table, content in rows.items():
+        insert_rows(connection, table=table, rows=content, skip_existing=False)
+    entry = AuditEntry("batch_recorded", batch.batch_id, {"sha256": batch.sha256, "planned": batch.planned})
+    append_audit(connection, [entry], at=batch.created_at)
     return outcome, batch
+
+
+def _forget_batch(connection: sa.Connection, batch_id: str) -> None:
+    touch = tables.touches
+    own = sa.select(touch.c.touch_id).where(touch.c.batch_id == batch_id)
+    content = tables.contents
+    connection.execute(sa.delete(content).where(content.c.kind.in_(_KINDS_OF_TOUCHES), content.c.ref_id.in_(own)))
+    for table in (touch, tables.assignments, tables.batches):
+        connection.execute(sa.delete(table).where(table.c.batch_id == batch_id))
 
 
 def open_ledger(url: str) -> Ledger:

@@ -68,6 +68,15 @@ def test_definitions_load_in_a_fresh_interpreter_without_any_environment() -> No
     assert done.returncode == 0, done.stderr
 
 
+def test_the_job_that_sends_exists_only_where_sending_is_allowed() -> None:
+    names = [
+        {job.name for job in build_definitions(Engine(overrides={"sending_allowed": allowed})).resolve_all_job_defs()}
+        for allowed in (False, True)
+    ]
+    assert "campaign_send_job" not in names[0]
+    assert "campaign_send_job" in names[1]
+
+
 def test_the_schedule_runs_the_newest_day_at_the_stated_hour() -> None:
     schedule = defs.resolve_schedule_def("daily_recovery_schedule")
     assert schedule.cron_schedule == "0 5 * * *"

@@ -20,9 +20,9 @@ MOMENTS = ("record_batch", "writing", "emit", "mark_emitted", "publish")
 # What stands after the kill: state in the ledger (None: no batch), and whether the outbox shows the batch.
 LEFT = {
     "record_batch": ("recorded", False),
-    "writing": ("recorded", False),
-    "emit": ("recorded", False),
-    "mark_emitted": ("recorded", True),
+    "writing": ("approved", False),
+    "emit": ("approved", False),
+    "mark_emitted": ("approved", True),
     "publish": ("emitted", True),
 }
 

@@ -42,10 +42,6 @@ def upgrade() -> None:
         _freeze(table)
 
 
-def _only(condition: str) -> dict[str, sa.TextClause]:
-    return {"sqlite_where": sa.text(condition), "postgresql_where": sa.text(condition)}
-
-
 def _freeze(table: str) -> None:
     if op.get_bind().dialect.name == "postgresql":
         op.execute(
@@ -246,6 +242,13 @@ def _create_touches() -> None:
         postgresql_where=sa.text("state = 'approved'"),
     )
     op.create_index(
+        "ix_touches_unknown",
+        "touches",
+        ["sink", "touch_id"],
+        sqlite_where=sa.text("state = 'unknown'"),
+        postgresql_where=sa.text("state = 'unknown'"),
+    )
+    op.create_index(
         "ix_touches_leased",
         "touches",
         ["lease_until"],
@@ -301,7 +304,7 @@ def _create_provider_events() -> None:
         sa.PrimaryKeyConstraint("provider", "event_id", name="pk_provider_events"),
     )
     op.create_index("ix_provider_events_person_id", "provider_events", ["person_id"])
-    op.create_index("ix_provider_events_received_at", "provider_events", ["received_at"])
+    op.create_index("ix_provider_events_kind_received_at", "provider_events", ["kind", "received_at"])
     op.create_index("ix_provider_events_touch_id", "provider_events", ["touch_id"])
 
 

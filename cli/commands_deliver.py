@@ -1,0 +1,170 @@
+"""`recovery deliver`, `recovery batches`: send what is approved, and keep a hand on every batch."""
+
+from __future__ import annotations
+
+import getpass
+import signal
+from collections.abc import Sequence
+from datetime import timedelta
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.table import Table
+
+from cli.console import out, progress_bar
+from cli.workspace import Workspace, find_workspace
+from contracts.errors import BadInputError
+
+SourcesOption = Annotated[Path | None, typer.Option("--sources", help="sources.yml; default: the configured one.")]
+ReasonOption = Annotated[str, typer.Option("--why", help="Reason, kept in the audit.")]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands to the application."""
+    app.command("deliver")(deliver)
+    app.command("batches")(batches)
+
+
+def deliver(
+    send: Annotated[bool, typer.Option("--send", help="Really send; without it nothing leaves.")] = False,
+    batch: Annotated[str | None, typer.Option("--batch", help="This batch only.")] = None,
+    wait: Annotated[float, typer.Option("--wait", min=0, help="Minutes to wait for touches not due yet.")] = 0.0,
+    unknown: Annotated[bool, typer.Option("--unknown", help="List touches nobody knows to have arrived.")] = False,
+    dead_letters: Annotated[bool, typer.Option("--dead-letters", help="List failed touches that can be replayed.")] = (
+        False
+    ),
+    adopt: Annotated[str, typer.Option("--adopt", help="Who lets a restored or copied ledger send, and why.")] = "",
+    sources: SourcesOption = None,
+) -> None:
+    """Send approved batches through their sinks; a dry run unless --send is given."""
+    workspace = find_workspace(sources)
+    if unknown:
+        _list_unknown(workspace)
+    elif dead_letters:
+        _list_dead_letters(workspace)
+    elif send:
+        _send(workspace, batch, timedelta(minutes=wait), adopt)
+    else:
+        _show(workspace)
+        out.print("Dry run: nothing was sent. `recovery deliver --send` sends what is approved.")
+
+
+def _send(workspace: Workspace, batch: str | None, patience: timedelta, adopt: str) -> None:
+    from pipelines.campaigns.sending import Sending
+    from recovery.delivery.deliver import Order
+
+    with Sending(workspace.engine, batch) as sending, progress_bar("Delivering", sending.open_touches) as (bar, task):
+
+        def advance(settlements: Sequence[Any]) -> None:
+            bar.advance(task, sum(s.state.value != "approved" for s in settlements))
+
+        sending.delivery.progress = advance
+        previous = signal.signal(signal.SIGTERM, lambda *_: sending.delivery.drain())
+        try:
+            report = sending.run(Order(batch_id=batch, patience=patience, adopt=adopt))
+        finally:
+            signal.signal(signal.SIGTERM, previous)
+    for sink, trouble in report.troubles.items():
+        out.print(f"[red]{sink}[/red] ", end="")
+        out.print(trouble, markup=False, soft_wrap=True)
+    _show(workspace)
+    if report.next_due is not None:
+        out.print(f"The next touch is due at {report.next_due:%Y-%m-%d %H:%M} UTC.")
+    if report.troubles:
+        raise typer.Exit(1)
+
+
+def _ledger(workspace: Workspace) -> Any:
+    from pipelines.campaigns.inputs import open_day_ledger
+
+    return open_day_ledger(workspace.engine.settings)
+
+
+def _show(workspace: Workspace) -> None:
+    from pipelines.campaigns.sending import FINAL_ORDER, standing_batches
+
+    table = Table(title="Batches")
+    for name in ("batch", "state", "target", "sent", "skipped", "failed", "unknown", "open", "why"):
+        table.add_column(name, justify="left" if name in ("batch", "state", "why") else "right", overflow="fold")
+    with _ledger(workspace) as ledger:
+        for batch in standing_batches(ledger)[:20]:
+            counts = batch.counts
+            numbers = [counts.target, *(counts.total(state) for state in FINAL_ORDER), counts.open]
+            state = batch.record.state.value
+            table.add_row(batch.record.batch_id, state, *(f"{n:,}" for n in numbers), batch.record.state_reason)
+    out.print(table)
+
+
+def _list_unknown(workspace: Workspace) -> None:
+    from recovery.delivery.reconcile import list_unknown
+
+    table = Table(title="Unknown: may have arrived, never sent again by themselves")
+    for name in ("touch", "person", "batch", "sink", "why", "since"):
+        table.add_column(name, overflow="fold")
+    with _ledger(workspace) as ledger:
+        for touch in list_unknown(ledger.engine):
+            since = f"{touch.since:%Y-%m-%d %H:%M}"
+            table.add_row(touch.touch_id, touch.person_id, touch.batch_id, touch.sink, touch.reason, since)
+    out.print(table)
+    out.print("Ask the far end, then: recovery batches --resolve TOUCH --as sent|not-sent")
+
+
+def _list_dead_letters(workspace: Workspace) -> None:
+    from recovery.delivery.reconcile import list_dead_letters
+
+    table = Table(title="Dead letters: never reached the far end")
+    for name in ("touch", "batch", "sink", "why", "code", "tries"):
+        table.add_column(name, overflow="fold")
+    with _ledger(workspace) as ledger:
+        for letter in list_dead_letters(ledger.engine):
+            table.add_row(
+                letter.touch_id, letter.batch_id, letter.sink, letter.reason, letter.code, str(letter.attempts)
+            )
+    out.print(table)
+    out.print("Mend the cause, then: recovery batches --replay BATCH")
+
+
+def batches(
+    pause: Annotated[str | None, typer.Option("--pause", help="Hold this batch.")] = None,
+    resume: Annotated[str | None, typer.Option("--resume", help="Let a paused or stopped batch go on.")] = None,
+    cancel: Annotated[str | None, typer.Option("--cancel", help="End this batch; what has not left is skipped.")] = (
+        None
+    ),
+    replay: Annotated[str | None, typer.Option("--replay", help="Try the dead letters of this batch again.")] = None,
+    resolve: Annotated[str | None, typer.Option("--resolve", help="An unknown touch whose fate is known now.")] = None,
+    outcome: Annotated[str, typer.Option("--as", help="sent or not-sent, with --resolve.")] = "",
+    why: ReasonOption = "by hand",
+    sources: SourcesOption = None,
+) -> None:
+    """Show every batch; pause, resume or cancel one, replay its dead letters, resolve an unknown touch."""
+    from pipelines.campaigns.sending import naive_now
+    from recovery.delivery.control import cancel_batch, pause_batch, resume_batch
+    from recovery.delivery.reconcile import replay as replay_batch
+
+    workspace = find_workspace(sources)
+    now, who = naive_now(workspace.engine), f"{why} ({getpass.getuser()})"
+    with _ledger(workspace) as ledger:
+        if pause:
+            pause_batch(ledger.engine, pause, reason=who, now=now)
+        if resume:
+            resume_batch(ledger.engine, resume, reason=who, now=now)
+        if cancel:
+            out.print(f"{cancel_batch(ledger.engine, cancel, reason=who, now=now):,} touches are skipped.")
+        if replay:
+            out.print(f"{replay_batch(ledger.engine, replay, by=who, now=now):,} touches will be tried again.")
+        if resolve:
+            _resolve(ledger, resolve, outcome, who, now)
+    _show(workspace)
+
+
+def _resolve(ledger: Any, touch_id: str, outcome: str, who: str, now: Any) -> None:
+    from recovery.delivery.reconcile import resolve
+    from recovery.sinks.protocol import ReceiptStatus
+
+    words = {"sent": ReceiptStatus.SENT, "not-sent": ReceiptStatus.PASSING}
+    if outcome not in words:
+        raise BadInputError(
+            "An unknown touch is resolved as sent or not-sent.", where=touch_id, remedy="Add --as sent."
+        )
+    resolve(ledger.engine, touch_id, words[outcome], by=who, now=now)
