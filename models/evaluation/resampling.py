@@ -64,6 +64,13 @@ class Resampler:
             yield self.weights[start : start + at_once, codes]
 
 
+def grouped_error(values: Floats, groups: Any) -> float:
+    """Standard error of a mean whose rows move together within a group (Liang and Zeger, 1986)."""
+    codes, _ = pd.factorize(np.asarray(groups))
+    sums = np.bincount(codes, weights=values - values.mean())
+    return float(np.sqrt((sums**2).sum()) / values.size)
+
+
 def interval(value: float, draws: Floats) -> Interval:
     """95 % percentile interval around an estimate."""
     finite = draws[np.isfinite(draws)]

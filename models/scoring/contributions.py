@@ -6,7 +6,6 @@ Linear models: coefficient times distance from the training mean. Boosted trees:
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any, Final
 
 import numpy as np
@@ -46,39 +45,6 @@ def _member_contributions(member: Member, cleaned: pd.DataFrame, threads: int) -
         return values[:, :-1] @ shares, float(values[0, -1]) if len(values) else 0.0
     values, baseline = _boosted(model, matrix, np.arange(matrix.shape[1]), matrix.shape[1], threads)
     return values @ shares, baseline
-
-
-def source_columns(pipeline: Any, names: Sequence[str]) -> NDArray[np.intp]:
-    """Index of the source feature of every prepared column, shape (columns,)."""
-    position = {name: index for index, name in enumerate(names)}
-    by_length = sorted(names, key=len, reverse=True)
-    return np.array([_source(text, position, by_length) for text in pipeline[0].get_feature_names_out()], dtype=np.intp)
-
-
-def _source(text: str, position: dict[str, int], by_length: list[str]) -> int:
-    plain = text.split("__", 1)[1].removeprefix("missingindicator_")
-    if plain in position:
-        return position[plain]
-    # One-hot columns are `<feature>_<value>`; the longest matching feature name is the right one.
-    return position[next(name for name in by_length if plain.startswith(f"{name}_"))]
-
-
-def linear_contributions(pipeline: Any, cleaned: pd.DataFrame, centre: Floats) -> tuple[Floats, float]:
-    """Contributions, shape (rows, features), and the baseline of a logistic regression."""
-    sources = source_columns(pipeline, list(cleaned.columns))
-    coefficients = pipeline[-1].coef_[0]
-    moved = (pipeline[0].transform(cleaned) - centre) * coefficients
-    grouped = np.zeros((len(cleaned), cleaned.shape[1]))
-    for column, source in enumerate(sources):
-        grouped[:, source] += moved[:, column]
-    return grouped, float(pipeline[-1].intercept_[0] + centre @ coefficients)
-
-
-def tree_contributions(pipeline: Any, cleaned: pd.DataFrame, *, threads: int) -> tuple[Floats, float]:
-    """Contributions, shape (rows, features), and the baseline of a HistGradientBoostingClassifier."""
-    matrix = np.ascontiguousarray(pipeline[0].transform(cleaned), dtype=np.float64)
-    sources = source_columns(pipeline, list(cleaned.columns))
-    return _boosted(pipeline[-1], matrix, sources, cleaned.shape[1], threads)
 
 
 def _boosted(

@@ -15,11 +15,9 @@ FILE_NAME: Final = "model.skops"
 # The only types beyond numpy and scikit-learn's public estimators that a model file may name.
 TRUSTED_TYPES: Final = (
     "models.scoring.model.ResurrectionModel",
-    "models.training.coder.CategoryCoder",
     "models.training.fitted.BoosterText",
     "models.training.fitted.FittedRecipe",
     "models.training.fitted.Member",
-    "models.training.numbers.NumberCoder",
     "models.training.table.TableCoder",
     "numpy.dtype",
     "sklearn.ensemble._hist_gradient_boosting.predictor.TreePredictor",

@@ -12,8 +12,7 @@ from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
 from models.calibration.calibrator import Calibrator, Floats, logit
 from models.features import FeatureSpec
-from models.scoring.contributions import linear_contributions, recipe_contributions, tree_contributions
-from models.training.fitted import FittedRecipe
+from models.scoring.contributions import recipe_contributions
 from models.training.matrix import clean_frame
 
 
@@ -93,12 +92,7 @@ class ResurrectionModel(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         """
         cleaned = self._cleaned(frame)
         with threadpool_limits(self.threads):
-            if isinstance(self.pipeline, FittedRecipe):
-                values, baseline = recipe_contributions(self.pipeline, cleaned, threads=self.threads)
-            elif self.recipe == "logistic_regression":
-                values, baseline = linear_contributions(self.pipeline, cleaned, np.asarray(self.centre))
-            else:
-                values, baseline = tree_contributions(self.pipeline, cleaned, threads=self.threads)
+            values, baseline = recipe_contributions(self.pipeline, cleaned, threads=self.threads)
         raw = values.sum(axis=1) + baseline
         return values, baseline, logit(self.calibrate(raw)) - raw
 

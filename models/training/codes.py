@@ -45,9 +45,11 @@ def fit_number(feature: str, values: Floats, *, knots: int) -> Code:
     if abs(_skew(known)) > _HEAVY_SKEW and abs(_skew(squeezed)) < abs(_skew(known)):
         code["squeeze"], known = scale, squeezed
     places = _knots(known, knots)
+    # A trend may go on for as far as it has been seen; beyond that no line is trusted.
+    low, high = float(known.min()), float(known.max())
     return code | {
-        "low": float(known.min()),
-        "high": float(known.max()),
+        "low": low - (high - low),
+        "high": high + (high - low),
         "fill": float(np.median(known)),
         "knots": places,
     }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any, Final
 
 import lightgbm as lgb
@@ -19,11 +20,38 @@ from models.features import FeatureSpec
 from models.training.candidates import Recipe, RecipeName
 from models.training.fitted import BoosterText, FittedRecipe, Member
 from models.training.matrix import clean_frame
-from models.training.table import TableCoder
+from models.training.table import Basis, TableCoder
 
 _BUCKETS: Final = {"linear": 256, "trees": 32}
-_LEAST_EVENTS_FOR_PAIRS: Final = 200
 _MOST_COLUMNS_TO_PAIR: Final = 120
+
+
+@dataclass(frozen=True)
+class Lesson:
+    """What a fit learns from.
+
+    Attributes:
+        cleaned: of `clean_frame`, shape (rows, features).
+        y: outcome, shape (rows,).
+        features: specs in the order of the columns.
+        weights: weight of each row.
+        groups: account or person of each row.
+        seed: of everything random.
+        threads: of LightGBM.
+    """
+
+    cleaned: pd.DataFrame
+    y: NDArray[np.bool_]
+    features: tuple[FeatureSpec, ...]
+    weights: Floats
+    groups: Any
+    seed: int
+    threads: int
+
+    def coded(self, basis: Basis, knots: int) -> tuple[TableCoder, Floats]:
+        """A coder fitted on these rows, and their matrix."""
+        coder = TableCoder(basis, knots=knots, buckets=_BUCKETS[basis], seed=self.seed)
+        return coder, coder.fit_transform(self.cleaned, self.features, self.y, self.groups, self.weights)
 
 
 def fit_recipe(
@@ -49,18 +77,21 @@ def fit_recipe(
         groups: account or person of each row, for cross-fitted encodings; None makes every row its own.
         threads: of LightGBM.
     """
-    cleaned = clean_frame(frame, features)
     mass = np.ones(y.size) if weights is None else np.asarray(weights, dtype=np.float64)
     names = np.arange(y.size) if groups is None else groups
+    return fit(recipe, Lesson(clean_frame(frame, features), y, tuple(features), mass, names, seed, threads))
+
+
+def fit(recipe: Recipe, lesson: Lesson) -> FittedRecipe:
+    """Fit a recipe on prepared rows; an average fits its members."""
     if recipe.name is RecipeName.AVERAGE:
-        parts = [
-            fit_recipe(member, cleaned, y, features, seed, weights, groups=groups, threads=threads)
-            for member in recipe.members
-        ]
-        return average_of(parts)
-    fit = {RecipeName.LOGISTIC: _fit_logistic, RecipeName.BOOSTING: _fit_boosting, RecipeName.LIGHTGBM: _fit_lightgbm}
-    member = fit[recipe.name](recipe.params, cleaned, y, features, seed, mass, names, threads)
-    return FittedRecipe(recipe.name.value, [member], np.ones(1))
+        return average_of([fit(member, lesson) for member in recipe.members])
+    if recipe.name is RecipeName.LOGISTIC:
+        coder, matrix = lesson.coded("linear", int(recipe.params["knots"]))
+        return _alone(recipe, fit_linear(recipe, coder, matrix, lesson))
+    coder, matrix = lesson.coded("trees", 0)
+    model = fit_trees(recipe, matrix, lesson)
+    return _alone(recipe, Member(coder, BoosterText(model.model_to_string()) if is_booster(model) else model))
 
 
 def average_of(parts: Sequence[FittedRecipe]) -> FittedRecipe:
@@ -69,50 +100,47 @@ def average_of(parts: Sequence[FittedRecipe]) -> FittedRecipe:
     return FittedRecipe(RecipeName.AVERAGE.value, members, np.full(len(members), 1.0 / len(members)))
 
 
-def _fit_logistic(
-    params: dict[str, Any],
-    cleaned: pd.DataFrame,
-    y: NDArray[np.bool_],
-    features: Sequence[FeatureSpec],
-    seed: int,
-    weights: Floats,
-    groups: Any,
-    threads: int,
-) -> Member:
-    del threads
-    coder = TableCoder("linear", knots=int(params["knots"]), buckets=_BUCKETS["linear"], seed=seed)
-    matrix = coder.fit_transform(cleaned, features, y, groups, weights)
-    model = _ridge(params, matrix, y, weights)
-    if params["pairs"] and int(y.sum()) >= _LEAST_EVENTS_FOR_PAIRS:
-        pairs = telling_pairs(coder, matrix, y - expit(model.decision_function(matrix)), weights, int(params["pairs"]))
-        if len(pairs):
-            matrix = coder.add_pairs(matrix, pairs, weights)
-            model = _ridge(params, matrix, y, weights)
+def _alone(recipe: Recipe, member: Member) -> FittedRecipe:
+    return FittedRecipe(recipe.name.value, [member], np.ones(1))
+
+
+def fit_linear(recipe: Recipe, coder: TableCoder, matrix: Floats, lesson: Lesson) -> Member:
+    """Ridge logistic regression on a coded matrix; with `pairs` the most telling products are added to the coder."""
+    model = ridge(recipe, matrix, lesson)
+    pairs = telling_pairs(coder, matrix, model, lesson, int(recipe.params["pairs"]))
+    if len(pairs):
+        model = ridge(recipe, coder.add_pairs(matrix, pairs, lesson.weights), lesson)
     return Member(coder, model)
 
 
-def _ridge(params: dict[str, Any], matrix: Floats, y: NDArray[np.bool_], weights: Floats) -> LogisticRegression:
+def ridge(recipe: Recipe, matrix: Floats, lesson: Lesson) -> LogisticRegression:
+    """Logistic regression with the shrinkage of the recipe."""
     # Rows are many and columns few: a handful of Newton steps cost less than a hundred gradients.
-    model = LogisticRegression(C=float(params["C"]), max_iter=30, solver="newton-cholesky")
+    model = LogisticRegression(C=float(recipe.params["C"]), max_iter=30, solver="newton-cholesky")
     with warnings.catch_warnings():
         # A budget that ends before the optimum is part of the recipe.
         warnings.simplefilter("ignore", ConvergenceWarning)
-        return model.fit(matrix, y, sample_weight=weights)
+        return model.fit(matrix, lesson.y, sample_weight=lesson.weights)
 
 
-def telling_pairs(coder: TableCoder, matrix: Floats, residual: Floats, weights: Floats, most: int) -> NDArray[np.int64]:
+def telling_pairs(
+    coder: TableCoder, matrix: Floats, model: LogisticRegression, lesson: Lesson, most: int
+) -> NDArray[np.int64]:
     """Pairs of columns whose product says most about what the main effects leave over, shape (pairs, 2).
 
     The score of a product is its correlation with the residual: the first step of a gradient fit (Rao's score test).
     """
-    shares = coder.shares_
-    source = shares.argmax(axis=1)
-    by_source = np.flatnonzero(np.r_[True, source[1:] != source[:-1]])
-    straight = np.union1d(by_source, np.flatnonzero([code_is_flat(name) for name in coder.columns_]))
-    columns = straight[:_MOST_COLUMNS_TO_PAIR]
+    if most == 0:
+        return np.zeros((0, 2), dtype=np.int64)
+    residual = lesson.weights * (lesson.y - expit(model.decision_function(matrix)))
+    source = coder.shares_.argmax(axis=1)
+    # A curve enters by its straight part alone; every category may.
+    columns = np.array([i for i, name in enumerate(coder.columns_) if "~curve" not in name and "#" not in name])
+    strength = np.abs(model.coef_[0][columns])
+    columns = np.sort(columns[np.argsort(-strength, kind="stable")[:_MOST_COLUMNS_TO_PAIR]])
     z = matrix[:, columns]
-    pull = z.T @ (z * (weights * residual)[:, None])
-    size = np.sqrt(np.maximum((z**2).T @ ((z**2) * weights[:, None]), 1e-12))
+    pull = z.T @ (z * residual[:, None])
+    size = np.sqrt(np.maximum((z**2).T @ ((z**2) * lesson.weights[:, None]), 1e-12))
     score = np.abs(pull) / size
     score[source[columns][:, None] >= source[columns][None, :]] = 0.0
     order = np.argsort(-score, axis=None, kind="stable")[:most]
@@ -121,48 +149,23 @@ def telling_pairs(coder: TableCoder, matrix: Floats, residual: Floats, weights: 
     return np.column_stack([columns[first[told]], columns[second[told]]]).astype(np.int64)
 
 
-def code_is_flat(name: str) -> bool:
-    """Whether a column is a category of a feature."""
-    return "=" in name
-
-
-def _fit_boosting(
-    params: dict[str, Any],
-    cleaned: pd.DataFrame,
-    y: NDArray[np.bool_],
-    features: Sequence[FeatureSpec],
-    seed: int,
-    weights: Floats,
-    groups: Any,
-    threads: int,
-) -> Member:
-    del threads
-    coder = TableCoder("trees", knots=0, buckets=_BUCKETS["trees"], seed=seed)
-    matrix = coder.fit_transform(cleaned, features, y, groups, weights)
-    model = HistGradientBoostingClassifier(early_stopping=False, random_state=seed, **params)
-    return Member(coder, model.fit(matrix, y, sample_weight=weights))
-
-
-def _fit_lightgbm(
-    params: dict[str, Any],
-    cleaned: pd.DataFrame,
-    y: NDArray[np.bool_],
-    features: Sequence[FeatureSpec],
-    seed: int,
-    weights: Floats,
-    groups: Any,
-    threads: int,
-) -> Member:
-    coder = TableCoder("trees", knots=0, buckets=_BUCKETS["trees"], seed=seed)
-    matrix = coder.fit_transform(cleaned, features, y, groups, weights)
-    rounds = int(params["num_iterations"])
-    settings = {key: value for key, value in params.items() if key != "num_iterations"} | {
+def fit_trees(recipe: Recipe, matrix: Floats, lesson: Lesson) -> Any:
+    """A HistGradientBoostingClassifier or a LightGBM Booster on a coded matrix."""
+    if recipe.name is RecipeName.BOOSTING:
+        model = HistGradientBoostingClassifier(early_stopping=False, random_state=lesson.seed, **recipe.params)
+        return model.fit(matrix, lesson.y, sample_weight=lesson.weights)
+    settings = {key: value for key, value in recipe.params.items() if key != "num_iterations"} | {
         "objective": "binary",
         "deterministic": True,
         "force_row_wise": True,
-        "num_threads": threads,
-        "seed": seed,
+        "num_threads": lesson.threads,
+        "seed": lesson.seed,
         "verbosity": -1,
     }
-    data = lgb.Dataset(matrix, label=y.astype(np.float64), weight=weights, free_raw_data=True)
-    return Member(coder, BoosterText(lgb.train(settings, data, num_boost_round=rounds).model_to_string()))
+    data = lgb.Dataset(matrix, label=lesson.y.astype(np.float64), weight=lesson.weights)
+    return lgb.train(settings, data, num_boost_round=int(recipe.params["num_iterations"]))
+
+
+def is_booster(model: Any) -> bool:
+    """Whether trees are LightGBM's."""
+    return isinstance(model, lgb.Booster)

@@ -28,6 +28,7 @@ class CandidateRecord(_Frozen):
     Attributes:
         figures: measures of the chosen twin on the test slice, by name; empty when training was refused.
         choice: why this recipe was chosen, in words.
+        calibration: how its calibrator was chosen, in words.
         candidates: name -> measures of every candidate on the test slice, and `selection_loss`, its log loss on the
             calibration slice.
         without_exposure: name -> rank measures of the same recipe without the `exposure` group.
@@ -42,6 +43,7 @@ class CandidateRecord(_Frozen):
     horizon_days: int
     name: str
     choice: str = ""
+    calibration: str = ""
     refused: str | None
     train_people: int
     train_events: int
@@ -138,6 +140,7 @@ def record_of(
         horizon_days=horizon_days,
         name=outcome.chosen,
         choice=outcome.choice,
+        calibration=outcome.calibration,
         refused=outcome.refused,
         train_people=outcome.train_people,
         train_events=outcome.train_events,

@@ -3,29 +3,29 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
-from typing import Any, Final
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
-from models.calibration.calibrator import Calibrator, Floats, fit_calibrator, fit_sigmoid
+from models.calibration.calibrator import Calibrator, Floats, fit_sigmoid
+from models.calibration.choice import choose_calibrator
 from models.evaluation.metrics import row_log_loss
 from models.features import FeatureSpec
 from models.scoring.model import ResurrectionModel
-from models.training.candidates import Recipe, RecipeName
+from models.training.candidates import ORDER, Recipe, RecipeName
 from models.training.fitted import FittedRecipe
-from models.training.fitting import fit_recipe
+from models.training.fitting import Lesson, fit, fit_recipe
 from models.training.folds import Fold, Rows, stratified_folds, time_folds
 from models.training.matrix import clean_frame
-from models.training.selection import choose
+from models.training.selection import choose, least
+from models.training.settings import Budget, shape_of
+from models.training.tuning import try_settings
 
 __all__ = ["Fold", "SearchPlan", "SearchResult", "finish", "fit_recipe", "search", "stratified_folds", "time_folds"]
-
-# The simpler first: of recipes that cannot be told apart the first is taken.
-ORDER: Final = (RecipeName.LOGISTIC, RecipeName.BOOSTING, RecipeName.LIGHTGBM, RecipeName.AVERAGE)
 
 
 @dataclass(frozen=True)
@@ -33,14 +33,18 @@ class SearchPlan:
     """What a search may use.
 
     Attributes:
-        seed: of fits.
-        threads: OpenMP and BLAS threads.
+        seed: of fits and samples.
+        threads: OpenMP and BLAS threads; the result does not depend on it.
         recipes: competing recipes, the simpler first.
+        tuning_rows: training rows of a fold on which settings are tried; larger tables are sampled by group.
+        tuning_folds: folds on which settings are tried.
     """
 
     seed: int = 7
     threads: int = 1
     recipes: tuple[RecipeName, ...] = ORDER
+    tuning_rows: int = 60_000
+    tuning_folds: int = 5
 
 
 @dataclass(frozen=True)
@@ -66,7 +70,7 @@ class SearchResult:
     losses: dict[str, Floats]
     judged: Rows
     latest: Rows
-    latest_losses: dict[str, float] = field(default_factory=dict)
+    latest_losses: dict[str, float]
 
 
 def search(
@@ -100,85 +104,11 @@ def search(
         raise ValueError("a search needs at least one fold")
     if any(y[fold.train].all() or not y[fold.train].any() for fold in folds):
         raise ValueError("the training rows of a fold hold one class only")
+    mass = np.ones(y.size) if weights is None else np.asarray(weights, dtype=np.float64)
+    names = pd.factorize(np.asarray(groups))[0]
+    everything = Lesson(clean_frame(frame, features), y, tuple(features), mass, names, plan.seed, plan.threads)
     with threadpool_limits(plan.threads):
-        return _Search(
-            clean_frame(frame, features), y, tuple(features), tuple(folds), groups, order, plan, weights
-        ).run()
-
-
-class _Search:
-    def __init__(
-        self,
-        cleaned: pd.DataFrame,
-        y: NDArray[np.bool_],
-        features: tuple[FeatureSpec, ...],
-        folds: tuple[Fold, ...],
-        groups: Any,
-        order: Any,
-        plan: SearchPlan,
-        weights: Floats | None,
-    ) -> None:
-        self.cleaned, self.y, self.features, self.folds = cleaned, y, features, folds
-        self.groups, self.order, self.plan = np.asarray(groups), order, plan
-        self.weights = np.ones(y.size) if weights is None else np.asarray(weights, dtype=np.float64)
-
-    def run(self) -> SearchResult:
-        recipes = {recipe.name.value: recipe for recipe in self._settings()}
-        scores = {name: [self._score(recipe, fold) for fold in self.folds] for name, recipe in recipes.items()}
-        if RecipeName.AVERAGE in self.plan.recipes:
-            members = tuple(recipes.values())
-            recipes[RecipeName.AVERAGE.value] = Recipe(RecipeName.AVERAGE, {}, members)
-            parts = [scores[one.name.value] for one in members]
-            scores[RecipeName.AVERAGE.value] = [np.mean(of_fold, axis=0) for of_fold in zip(*parts, strict=True)]
-        raw = {name: self._by_row(found) for name, found in scores.items()}
-        losses = {name: self._by_row(self._losses(found)) for name, found in scores.items()}
-        judged = np.flatnonzero(np.isfinite(next(iter(losses.values()))))
-        latest = self.folds[-1].test
-        choice = choose({name: loss[judged] for name, loss in losses.items()}, self.groups[judged])
-        return SearchResult(
-            chosen=recipes[choice.name],
-            reason=choice.reason,
-            recipes=recipes,
-            raw=raw,
-            losses=losses,
-            judged=judged,
-            latest=latest,
-            latest_losses={name: float(loss[latest].mean()) for name, loss in losses.items()},
-        )
-
-    def _settings(self) -> list[Recipe]:
-        from models.training.settings import default_settings
-
-        return default_settings(self.plan.recipes, rows=self.y.size, events=int(self.y.sum()))
-
-    def _fit(self, recipe: Recipe, rows: Rows) -> FittedRecipe:
-        return fit_recipe(
-            recipe,
-            self.cleaned.iloc[rows],
-            self.y[rows],
-            self.features,
-            self.plan.seed,
-            self.weights[rows],
-            groups=self.groups[rows],
-            threads=self.plan.threads,
-        )
-
-    def _score(self, recipe: Recipe, fold: Fold) -> Floats:
-        return self._fit(recipe, fold.train).decision_function(self.cleaned.iloc[fold.test])
-
-    def _losses(self, scores: list[Floats]) -> list[Floats]:
-        found = []
-        for raw, fold in zip(scores, self.folds, strict=True):
-            outcome = self.y[fold.test]
-            found.append(row_log_loss(fit_sigmoid(raw, outcome).apply(raw), outcome))
-        return found
-
-    def _by_row(self, values: list[Floats]) -> Floats:
-        total, times = np.zeros(self.y.size), np.zeros(self.y.size)
-        for value, fold in zip(values, self.folds, strict=True):
-            total[fold.test] += value
-            times[fold.test] += 1
-        return np.where(times > 0, total / np.maximum(times, 1), np.nan)
+        return _Search(everything, tuple(folds), plan, in_time=order is not None).run()
 
 
 def finish(
@@ -200,12 +130,143 @@ def finish(
     """
     with threadpool_limits(threads):
         fitted = fit_recipe(result.chosen, frame, y, features, seed, weights, groups=groups, threads=threads)
-    calibrator: Calibrator = fit_calibrator(result.raw[result.chosen.name.value][result.judged], y[result.judged])
+    judged = result.judged
+    choice = choose_calibrator(
+        result.raw[result.chosen.name.value][judged],
+        y[judged],
+        groups=np.arange(judged.size) if groups is None else np.asarray(groups)[judged],
+        weights=None if weights is None else np.asarray(weights)[judged],
+        seed=seed,
+    )
+    return resurrection_model(fitted, features, choice.calibrator, background=frame, threads=threads)
+
+
+def resurrection_model(
+    fitted: FittedRecipe,
+    features: Sequence[FeatureSpec],
+    calibrator: Calibrator,
+    *,
+    background: pd.DataFrame,
+    threads: int,
+) -> ResurrectionModel:
+    """The served object of a fitted recipe and its calibrator; contributions are told against the background rows."""
+    del background
     return ResurrectionModel(
-        recipe=result.chosen.name.value,
+        recipe=fitted.recipe,
         features=[[spec.name, spec.kind] for spec in features],
         pipeline=fitted,
         calibration=calibrator.to_dict(),
         centre=np.zeros(0),
         threads=threads,
     )
+
+
+class _Search:
+    def __init__(self, table: Lesson, folds: tuple[Fold, ...], plan: SearchPlan, *, in_time: bool) -> None:
+        self.table, self.folds, self.plan, self.in_time = table, folds, plan, in_time
+        y = table.y
+        self.budget = Budget(rows=y.size, events=min(int(y.sum()), int((~y).sum())))
+
+    def run(self) -> SearchResult:
+        recipes: dict[str, Recipe] = {}
+        scores: dict[str, list[Floats]] = {}
+        for name in self.plan.recipes:
+            if name is not RecipeName.AVERAGE:
+                recipes[name.value], scores[name.value] = self._tuned(name)
+        if RecipeName.AVERAGE in self.plan.recipes and len(recipes) > 1:
+            average = Recipe(RecipeName.AVERAGE, {}, tuple(recipes.values()))
+            parts = list(scores.values())
+            recipes[average.name.value] = average
+            scores[average.name.value] = [np.mean(of_fold, axis=0) for of_fold in zip(*parts, strict=True)]
+        losses = {name: self._by_row(self._losses(found, self.folds)) for name, found in scores.items()}
+        judged = np.flatnonzero(np.isfinite(next(iter(losses.values()))))
+        latest = self.folds[-1].test
+        choice = choose(
+            {name: loss[judged] for name, loss in losses.items()},
+            self.table.groups[judged],
+            latest=np.isin(judged, latest) if self.in_time else None,
+        )
+        return SearchResult(
+            chosen=recipes[choice.name],
+            reason=choice.reason,
+            recipes=recipes,
+            raw={name: self._by_row(found) for name, found in scores.items()},
+            losses=losses,
+            judged=judged,
+            latest=latest,
+            latest_losses={name: float(loss[latest].mean()) for name, loss in losses.items()},
+        )
+
+    def _tuned(self, name: RecipeName) -> tuple[Recipe, list[Floats]]:
+        """The best setting of a recipe, and its scores of every fold."""
+        folds = self._tuning_folds()
+        tried = []
+        for fold in folds:
+            rows = self._sample(fold.train)
+            tried.append(try_settings(name, self.budget, self._lesson(rows), self.table.cleaned.iloc[fold.test]))
+        losses = [np.concatenate(self._losses([found[at][1] for found in tried], folds)) for at in range(len(tried[0]))]
+        best = self._best(losses, [recipe for recipe, _ in tried[0]], folds)
+        recipe = tried[0][best][0]
+        done = {
+            id(fold): found[best][1]
+            for fold, found in zip(folds, tried, strict=True)
+            if fold.train.size <= self.plan.tuning_rows
+        }
+        return recipe, [done[id(fold)] if id(fold) in done else self._score(recipe, fold) for fold in self.folds]
+
+    def _best(self, losses: Sequence[Floats], settings: Sequence[Recipe], folds: Sequence[Fold]) -> int:
+        """Index of the setting: the least loss within a shape, a simpler shape where it cannot be told apart."""
+        rows = np.concatenate([fold.test for fold in folds])
+        latest = np.isin(rows, folds[-1].test) if self.in_time and len(folds) > 1 else None
+        shapes: dict[str, list[int]] = {}
+        for index, recipe in enumerate(settings):
+            shapes.setdefault(shape_of(recipe), []).append(index)
+        groups = self.table.groups[rows]
+        best = {shape: least({str(at): losses[at] for at in found}, groups, latest) for shape, found in shapes.items()}
+        chosen = choose({shape: losses[int(at)] for shape, at in best.items()}, groups, latest=latest)
+        return int(best[chosen.name])
+
+    def _tuning_folds(self) -> tuple[Fold, ...]:
+        """The latest folds in time, else the first ones."""
+        most = self.plan.tuning_folds
+        return self.folds[-most:] if self.in_time else self.folds[:most]
+
+    def _sample(self, rows: Rows) -> Rows:
+        """At most `tuning_rows` rows; whole groups are drawn."""
+        if rows.size <= self.plan.tuning_rows:
+            return rows
+        names = self.table.groups[rows]
+        drawn = np.random.default_rng(self.plan.seed).random(int(self.table.groups.max()) + 1)
+        kept = drawn[names] <= np.quantile(drawn[names], self.plan.tuning_rows / rows.size)
+        return np.asarray(rows[kept], dtype=np.intp)
+
+    def _lesson(self, rows: Rows) -> Lesson:
+        table = self.table
+        return Lesson(
+            cleaned=table.cleaned.iloc[rows],
+            y=table.y[rows],
+            features=table.features,
+            weights=table.weights[rows],
+            groups=table.groups[rows],
+            seed=table.seed,
+            threads=table.threads,
+        )
+
+    def _score(self, recipe: Recipe, fold: Fold) -> Floats:
+        return fit(recipe, self._lesson(fold.train)).decision_function(self.table.cleaned.iloc[fold.test])
+
+    def _losses(self, scores: Sequence[Floats], folds: Sequence[Fold]) -> list[Floats]:
+        found = []
+        for raw, fold in zip(scores, folds, strict=True):
+            outcome = self.table.y[fold.test]
+            mass = self.table.weights[fold.test]
+            p = fit_sigmoid(raw, outcome, weights=mass).apply(raw)
+            found.append(row_log_loss(p, outcome) * mass / mass.mean())
+        return found
+
+    def _by_row(self, values: list[Floats]) -> Floats:
+        total, times = np.zeros(self.table.y.size), np.zeros(self.table.y.size)
+        for value, fold in zip(values, self.folds, strict=True):
+            total[fold.test] += value
+            times[fold.test] += 1
+        return np.where(times > 0, total / np.maximum(times, 1), np.nan)

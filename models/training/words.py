@@ -9,6 +9,8 @@ _NAMES = {
     "rule_scorecard": "rule scorecard",
     "logistic_regression": "logistic regression",
     "hist_gradient_boosting": "histogram gradient boosting",
+    "lightgbm": "LightGBM gradient boosting",
+    "average": "average of the learned recipes",
 }
 
 
@@ -92,6 +94,8 @@ def model_card(record: CandidateRecord) -> str:
     ]
     if record.choice:
         lines += ["", f"**Chosen** {plain_name(record.name)}: {record.choice}."]
+    if record.calibration:
+        lines += ["", f"**Calibrated** by {record.calibration}."]
     lines += ["", "## Parameters", *(f"- {name}: {params}" for name, params in record.parameters.items() if params)]
     lines += [
         "",

@@ -64,7 +64,7 @@ def test_a_perfectly_separated_slice_stays_finite() -> None:
 
 def test_a_calibrator_survives_its_plain_form() -> None:
     raw, y = _sample(20_000)
-    for method in ("sigmoid", "isotonic", "none"):
+    for method in ("sigmoid", "beta", "isotonic", "none"):
         found = fit_calibrator(raw, y, method=method)
         assert Calibrator.from_dict(found.to_dict()) == found
 

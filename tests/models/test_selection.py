@@ -5,15 +5,12 @@ from datetime import date, timedelta
 import numpy as np
 import pandas as pd
 import pytest
-from sklearn.impute import SimpleImputer
-from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import FunctionTransformer, StandardScaler
 
 from models.drift.ranges import out_of_range
+from models.evaluation.resampling import grouped_error
 from models.features import FeatureSpec
 from models.training.matrix import SHORT_PANEL, InputReport, without_calendar
-from models.training.numbers import NumberCoder
-from models.training.selection import choose, grouped_error
+from models.training.selection import choose
 
 SEASON = FeatureSpec("year_sine", "number", "calendar", "Sine.", "time of the year")
 OTHER = FeatureSpec("replies", "number", "frequency", "Replies.", "{value} replies")
@@ -53,18 +50,3 @@ def test_a_new_date_is_not_a_row_outside_the_training_range() -> None:
     ranges = {name: {"kind": "number", "low": 0.0, "high": 1.0} for name in ("year_sine", "replies")}
     today = pd.DataFrame({"year_sine": [-0.5, -0.5], "replies": [0.5, 3.0]})
     assert out_of_range(today, [SEASON, OTHER], ranges) == (1, {"replies": 1})
-
-
-def test_numbers_are_prepared_as_scikit_learn_would() -> None:
-    rng = np.random.default_rng(4)
-    rows = pd.DataFrame({"a": rng.exponential(50, 301), "b": rng.normal(size=301), "empty": np.nan})
-    rows.loc[::7, "a"] = np.nan
-    coder = NumberCoder().fit(rows)
-    theirs = make_pipeline(
-        FunctionTransformer(np.arcsinh),
-        SimpleImputer(strategy="median", add_indicator=True, keep_empty_features=True),
-        StandardScaler(),
-    ).fit_transform(rows)
-    assert coder.get_feature_names_out().tolist() == ["a", "b", "empty", "missingindicator_a"]
-    assert np.abs(coder.transform(rows) - theirs[:, :4]).max() < 1e-12
-    assert np.array_equal(coder.transform(rows.iloc[[3]])[0], coder.transform(rows)[3])

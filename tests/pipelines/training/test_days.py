@@ -133,7 +133,7 @@ def test_mlflow_says_which_model_is_live_and_why_and_names_nobody(lived: Install
         assert {"skill", "roc_auc", "lift_at_10", "ece", "ece_expected"} <= set(run.data.metrics)
         nested = tracking.client.search_runs([tracking.experiment_id], f"tags.mlflow.parentRunId = '{run.info.run_id}'")
         assert {one.info.run_name for one in nested} == {
-            "rule_scorecard", "logistic_regression", "hist_gradient_boosting",
+            "rule_scorecard", "logistic_regression", "hist_gradient_boosting", "lightgbm", "average",
         }  # fmt: skip
     store = Path(lived.engine.settings.tracking_uri.removeprefix("sqlite:///"))
     people = [b"p000001", b"p000200", b"p000399"]
