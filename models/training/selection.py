@@ -73,7 +73,7 @@ def _simplest(losses: Mapping[str, Floats], groups: NDArray[Any]) -> Choice:
                 f"({behind.mean():+.5f}, error {error:.5f})",
             )
     if len(losses) == 1:
-        return Choice(best, "the only recipe")
+        return Choice(best, "the only one left to choose")
     rival = min((name for name in losses if name != best), key=lambda name: float(losses[name].mean()))
     ahead = losses[rival] - losses[best]
     return Choice(
