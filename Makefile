@@ -28,7 +28,7 @@ $(STAMP): requirements.lock pyproject.toml
 	  || $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r requirements.lock
 	@rm -rf .venv/uv-cache
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --no-index -e .
-	@$(BIN)/python -m compileall -q bench cli contracts models pipelines recovery simulation
+	@$(BIN)/python -m compileall -q bench cli contracts models pipelines recovery serving simulation
 	@touch $(STAMP)
 
 setup: $(STAMP)  ## make the environment in .venv

@@ -7,6 +7,7 @@ import hashlib
 import hmac
 import os
 import secrets
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
@@ -67,6 +68,36 @@ def load_key(folder: Path) -> TokenKey:
         PermanentError: the file was changed.
     """
     return key_of(load_secret(folder, _NAME, loses="links in mails that have left are valid under this key only"))
+
+
+def load_ring(folder: Path) -> tuple[TokenKey, ...]:
+    """The current key first, then retired ones (`unsubscribe-*.key`): a link in a mail never expires.
+
+    To rotate, rename `unsubscribe.key` to `unsubscribe-<year>.key`; the next start makes a new one.
+
+    Args:
+        folder: `var/secrets`.
+
+    Raises:
+        PermanentError: a file was changed.
+    """
+    retired = sorted(path.name for path in folder.glob("unsubscribe-*.key"))
+    lost = "links in mails that have left are valid under this key only"
+    return (load_key(folder), *(key_of(load_secret(folder, name, loses=lost)) for name in retired))
+
+
+def touch_of(ring: Sequence[TokenKey], token: str, *, list_ids: Sequence[str]) -> tuple[str, str] | None:
+    """Touch and list that a token was made for, by any key of the ring; None for a forged one.
+
+    Every key and list is tried, so that the time tells nothing about how near a guess came.
+    """
+    found: tuple[str, str] | None = None
+    for key in ring:
+        for list_id in list_ids:
+            touch_id = key.touch_of(token, list_id=list_id)
+            if touch_id is not None:
+                found = (touch_id, list_id)
+    return found
 
 
 def load_secret(folder: Path, name: str, *, loses: str) -> bytes:

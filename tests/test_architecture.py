@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
-ROOMS = ("bench", "cli", "contracts", "models", "pipelines", "recovery", "simulation")
+ROOMS = ("bench", "cli", "contracts", "models", "pipelines", "recovery", "serving", "simulation")
 LONGEST_FILE = 400
 LONGEST_FUNCTION = 60
 
@@ -57,6 +57,7 @@ def test_no_function_is_longer_than_a_screen() -> None:
         ("dagster_dbt", "pipelines"),
         ("mlflow", "models/tracking"),
         ("anthropic", "recovery/drafting"),
+        ("fastapi", "serving"),
     ],
 )
 def test_a_library_is_imported_in_its_room_only(library: str, room: str) -> None:
@@ -75,7 +76,7 @@ def test_simulation_and_pipelines_do_not_know_each_other() -> None:
     assert not [path for path in _sources("simulation") if _imports(path) & ours]
 
 
-@pytest.mark.parametrize("module", ["contracts.published", "models.features", "recovery", "simulation", "cli.main"])
+@pytest.mark.parametrize("module", ["contracts.published", "models.features", "recovery", "serving.app", "simulation", "cli.main"])
 def test_a_room_loads_in_a_fresh_interpreter_without_environment(module: str) -> None:
     done = subprocess.run(
         [sys.executable, "-W", "error::SyntaxWarning", "-c", f"import {module}"],

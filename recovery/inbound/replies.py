@@ -1,0 +1,166 @@
+"""What a reply means. In doubt it is a refusal, never an invitation; a machine's reply is never an opt-out (W2)."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from datetime import date, datetime, timedelta
+from typing import Final
+
+from recovery.inbound.events import EventKind, FeedbackEvent
+from recovery.inbound.phrases import commands, phrases, sentences_of, words_of
+from recovery.inbound.quoted import own_words
+
+# Around a command they change nothing: "STOP please", "stop all messages".
+_FILLERS: Final = frozenset(
+    words_of(
+        "please pls plz now thanks thank you thx ok okay all me us this it these immediately messages message texts "
+        "text emails email mails mail sms calls contact bitte danke sofort alle merci svp s il vous plait por favor "
+        "gracias ya grazie per favore alstublieft aub dank je u obrigado obrigada prosze dziekuje tack tak takk "
+        "kiitos mig meg mich mir moi mi hi hello hallo bonjour hola ciao dear sir madam at once promo"
+    )
+)
+_NEGATED: Final = tuple(
+    tuple(words_of(text))
+    for text in ("do not", "don't", "dont", "never", "not", "did not", "didn't", "nicht", "ne", "niet", "inte", "ikke")
+)
+_BETWEEN: Final = frozenset(words_of("me us mean want wish need to please bitte mich uns ever en vous"))
+_NEVER: Final = frozenset(words_of("never ever jamais nunca mai niemals nooit aldrig aldri"))
+_WAIT: Final = re.compile(
+    r"(?i)\b(\d{1,3}|one|two|three|four|five|six|eight|nine|twelve|einem?|zwei|drei|sechs|deux|trois|six|dos|tres|seis|due|tre|sei)\s+"
+    r"(days?|weeks?|months?|years?|tagen?|wochen?|monaten?|jahren?|jours?|semaines?|mois|ans?|días?|semanas?|meses|años?|"
+    r"giorni|settimane|mesi|anni)\b"
+)
+_NUMBERS: Final = {
+    "one": 1, "two": 2, "three": 3, "four": 4, "five": 5, "six": 6, "eight": 8, "nine": 9, "twelve": 12, "ein": 1,
+    "eine": 1, "einem": 1, "zwei": 2, "drei": 3, "sechs": 6, "deux": 2, "trois": 3, "dos": 2, "tres": 3, "seis": 6,
+    "due": 2, "tre": 3, "sei": 6,
+}  # fmt: skip
+_DAYS_OF: Final = (("d", 1), ("t", 1), ("j", 1), ("g", 1), ("w", 7), ("s", 7), ("m", 30), ("y", 365), ("a", 365))
+_ISO: Final = re.compile(r"\b(20\d\d-\d\d-\d\d)\b")
+_LATER: Final = timedelta(days=90)
+_LONGEST_WAIT: Final = timedelta(days=730)
+
+
+def is_automatic(headers: Mapping[str, str]) -> bool:
+    """Whether the header fields say that a machine answered (RFC 3834, 5, and the fields that came before it).
+
+    Args:
+        headers: names in lower case.
+    """
+    auto = headers.get("auto-submitted", "no").partition(";")[0].strip().lower()
+    if auto not in ("no", ""):
+        return True
+    if any(name in headers for name in ("x-autoreply", "x-autorespond", "x-autoresponder", "x-auto-reply-from")):
+        return True
+    if headers.get("precedence", "").strip().lower() in ("auto_reply", "auto-reply", "bulk", "junk", "list"):
+        return True
+    return headers.get("return-path", "").strip() == "<>" or headers.get("x-mail-autoreply", "") != ""
+
+
+def read_reply(text: str, *, subject: str = "", headers: Mapping[str, str] | None = None) -> EventKind:
+    """What a reply means, from its header fields first, then from its words in any language of `words.yml`.
+
+    Args:
+        text: plain text, quotations and all.
+        subject: of the mail; empty for a text message.
+        headers: names in lower case.
+    """
+    if headers is not None and is_automatic(headers):
+        return EventKind.AUTO_REPLY
+    title = sentences_of(re.sub(r"(?i)^\s*(?:(?:re|aw|antw|sv|vs|odp|ynt|rif|r|ref|tr|fwd?|wg)\s*:\s*)+", "", subject))
+    is_away = phrases("away").stands_in(title)
+    own = own_words(text)
+    sentences = sentences_of(own)
+    if is_away and not _is_command(own):
+        return EventKind.AUTO_REPLY
+    is_bare = not sentences or _says_nothing(sentences)
+    if phrases("erase").stands_in(sentences):
+        return EventKind.OBJECTION
+    if _is_opt_out(own, sentences) or (is_bare and _is_command(subject)):
+        return EventKind.OPT_OUT
+    if phrases("away").stands_in(sentences):
+        return EventKind.AUTO_REPLY
+    if phrases("wrong_person").stands_in(sentences):
+        return EventKind.WRONG_PERSON
+    if phrases("not_now").stands_in(sentences) and not _says_never(sentences):
+        return EventKind.NOT_NOW
+    if phrases("refusal").stands_in(sentences):
+        return EventKind.OBJECTION
+    return EventKind.REPLY
+
+
+def asks_for_erasure(text: str) -> bool:
+    """Whether the words also ask that data be erased (GDPR Art. 17), which a human answers within a month."""
+    return phrases("erase").stands_in(sentences_of(own_words(text)))
+
+
+def understood(event: FeedbackEvent, *, now: datetime) -> FeedbackEvent:
+    """A reply with its meaning; other events as they are."""
+    if event.kind is not EventKind.REPLY or not event.text:
+        return event
+    kind = read_reply(event.text)
+    detail = "asks_for_erasure" if asks_for_erasure(event.text) else event.detail
+    resume = resume_on(event.text, now=now) if kind is EventKind.NOT_NOW else None
+    return replace(event, kind=kind, detail=detail, resume_on=resume)
+
+
+def resume_on(text: str, *, now: datetime) -> datetime:
+    """The day that "not now" names, else 90 days from now; at most two years away."""
+    own = own_words(text)
+    dated = _ISO.search(own)
+    if dated is not None:
+        try:
+            day = datetime.combine(date.fromisoformat(dated[1]), datetime.min.time())
+        except ValueError:
+            day = now
+        if day > now:
+            return min(day, now + _LONGEST_WAIT)
+    found = _WAIT.search(own)
+    if found is None:
+        return now + _LATER
+    number = int(found[1]) if found[1].isdigit() else _NUMBERS.get(found[1].lower(), 3)
+    unit = next((days for letter, days in _DAYS_OF if found[2].lower().startswith(letter)), 30)
+    return now + min(max(timedelta(days=number * unit), timedelta(days=1)), _LONGEST_WAIT)
+
+
+def _is_opt_out(own: str, sentences: Sequence[Sequence[str]]) -> bool:
+    first_line = next((line for line in own.split("\n") if words_of(line)), "")
+    if _is_command(own) or _is_command(first_line):
+        return True
+    table = phrases("opt_out")
+    return any(not _is_negated(sentence, match.start) for sentence in sentences for match in table.find(sentence))
+
+
+def _is_command(text: str) -> bool:
+    """Whether a text is nothing but a command, its repetitions and politeness."""
+    words = words_of(text[:200])
+    if not words or len(words) > 8 or len(text) > 200:
+        return False
+    known, rest, position = 0, 0, 0
+    longest = 3
+    while position < len(words):
+        size = next((n for n in range(longest, 0, -1) if tuple(words[position : position + n]) in commands()), 0)
+        if size:
+            known += 1
+        elif words[position] not in _FILLERS:
+            rest += 1
+        position += size or 1
+    return known > 0 and rest == 0
+
+
+def _is_negated(sentence: Sequence[str], start: int) -> bool:
+    """Whether the phrase at `start` is what somebody says not to do: "please do not unsubscribe me"."""
+    before = start
+    while before > 0 and sentence[before - 1] in _BETWEEN:
+        before -= 1
+    return any(tuple(sentence[max(0, before - len(words)) : before]) == words for words in _NEGATED)
+
+
+def _says_never(sentences: Sequence[Sequence[str]]) -> bool:
+    return any(word in _NEVER for sentence in sentences for word in sentence)
+
+
+def _says_nothing(sentences: Sequence[Sequence[str]]) -> bool:
+    return all(word in _FILLERS for sentence in sentences for word in sentence)
