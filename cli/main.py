@@ -14,6 +14,7 @@ from cli import (
     commands_inspect,
     commands_plan,
     commands_run,
+    commands_serve,
     commands_setup,
 )
 from cli.console import err, show_error
@@ -30,7 +31,7 @@ app = typer.Typer(
 )
 _MODULES = (
     commands_setup, commands_run, commands_plan, commands_deliver, commands_inspect, commands_assess, commands_control,
-    commands_demo,
+    commands_serve, commands_demo,
 )  # fmt: skip
 for module in _MODULES:
     module.register(app)
