@@ -117,23 +117,13 @@ class Settings(BaseSettings):
     former_sender_ids: list[str] = Field(
         default_factory=list, description="earlier values of sender_id; unsubscribe links made for them still work"
     )
-    smtp_host: str | None = Field(None, description="mail server that the smtp sink hands over to")
-    smtp_port: int = Field(587, ge=1, le=65535, description="its port: 587 with starttls, 465 with implicit TLS")
-    smtp_security: Literal["starttls", "implicit", "none"] = Field("starttls", description="encryption to the server")
-    smtp_username: str = Field("", description="login; the password is in var/secrets/smtp_password")
     smtp_timeout_seconds: float = Field(60.0, gt=0, description="for connecting and for each answer")
-    smtp_connections: int = Field(4, ge=1, le=64, description="most connections at a time")
     smtp_messages_per_connection: int = Field(100, ge=1, description="then a new connection is made")
     smtp_ca_file: str = Field("", description="certificates to trust instead of the system's")
     smtp_helo_name: str = Field("", description="our name in EHLO; default the machine's")
-    smtp_return_address: str = Field("", description="mailbox that bounces go to; default the From address")
-    dkim_domain: str = Field("", description="domain that signs; empty leaves signing to the mail server")
-    dkim_selector: str = Field("recovery", description="DNS name of the key; the key is in var/secrets/dkim.pem")
-    webhook_url: str | None = Field(None, description="HTTPS address that the webhook sink posts touches to")
     webhook_trusted_hosts: list[str] = Field(
         default_factory=list, description="own hosts that the webhook may reach on private addresses and without TLS"
     )
-    webhook_is_idempotent: bool = Field(False, description="the receiver drops a webhook-id that it has seen")
     feedback_port: int = Field(8008, ge=1, le=65535, description="loopback port of the feedback routes")
 
     run_at: str = Field("05:00", pattern=r"^\d\d:\d\d$", description="UTC hour of the daily schedule")

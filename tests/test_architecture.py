@@ -76,7 +76,9 @@ def test_simulation_and_pipelines_do_not_know_each_other() -> None:
     assert not [path for path in _sources("simulation") if _imports(path) & ours]
 
 
-@pytest.mark.parametrize("module", ["contracts.published", "models.features", "recovery", "serving.app", "simulation", "cli.main"])
+@pytest.mark.parametrize(
+    "module", ["contracts.published", "models.features", "recovery", "serving.app", "simulation", "cli.main"]
+)
 def test_a_room_loads_in_a_fresh_interpreter_without_environment(module: str) -> None:
     done = subprocess.run(
         [sys.executable, "-W", "error::SyntaxWarning", "-c", f"import {module}"],

@@ -65,8 +65,17 @@ def _smtp(settings: Settings) -> Sink:
         settings.smtp_security,
         settings.smtp_username,
         password,
+        settings.smtp_timeout_seconds,
+        settings.smtp_ca_file,
+        settings.smtp_helo_name,
     )
-    return SmtpSink(server, signer=signer, return_address=settings.smtp_return_address, pool=settings.smtp_connections)
+    return SmtpSink(
+        server,
+        signer=signer,
+        return_address=settings.smtp_return_address,
+        pool=settings.smtp_connections,
+        messages_per_connection=settings.smtp_messages_per_connection,
+    )
 
 
 def _read(path: Path) -> bytes:
@@ -84,4 +93,7 @@ def _webhook(settings: Settings) -> Sink:
     from recovery.sinks.webhook import WebhookSink, WebhookTarget
 
     secret = settings.webhook_secret.get_secret_value() if settings.webhook_secret else ""
-    return WebhookSink(WebhookTarget(settings.webhook_url or "", is_idempotent=settings.webhook_is_idempotent), secret)
+    target = WebhookTarget(
+        settings.webhook_url or "", frozenset(settings.webhook_trusted_hosts), settings.webhook_is_idempotent
+    )
+    return WebhookSink(target, secret)

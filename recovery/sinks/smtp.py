@@ -210,7 +210,7 @@ def _told(error: Exception, server: SmtpServer) -> PermanentError | _Unreachable
     """What a failed connection means: settings to mend, or a later try."""
     where = f"{server.host}:{server.port}"
     if isinstance(error, smtplib.SMTPAuthenticationError) and error.smtp_code // 100 == 5:
-        remedy = "Check RECOVERY_SMTP_USERNAME and the password in var/secrets/smtp_password."
+        remedy = "Check RECOVERY_SMTP_USERNAME and RECOVERY_SMTP_PASSWORD."
         return SinkUnusableError("The mail server refuses the login.", where=where, remedy=remedy)
     if isinstance(error, ssl.SSLCertVerificationError):
         remedy = "Use the name that its certificate bears, or name its authority in RECOVERY_SMTP_CA_FILE."

@@ -75,8 +75,8 @@ class WebhookSink:
         except (ValueError, RuntimeError, EmptyWebhookSecretError) as error:
             raise SettingError(
                 "The webhook's secret cannot be used.",
-                where="var/secrets/webhook_secret",
-                remedy="Write at least 24 random bytes in base64 there, with or without whsec_ in front.",
+                where="RECOVERY_WEBHOOK_SECRET",
+                remedy="Set it to at least 24 random bytes in base64, with or without whsec_ in front.",
             ) from error
         self._clock = Clock()
         self._http = httpcore.ConnectionPool(
