@@ -16,7 +16,7 @@ from models.assess.drivers import Driver, drivers_of
 from models.assess.learning import Learned, learn
 from models.assess.measures import evaluate_rows
 from models.assess.profit import Profit, net_profit, profit_curve
-from models.assess.splits import Splits, make_splits, refuse_small
+from models.assess.splits import Splits, make_splits, moved_rate, refuse_small
 from models.assess.table import Bools, FlatTable, Floats
 from models.assess.uplift import ArmResult, assess_uplift
 from models.evaluation.metrics import Evaluation, lift_curve, reliability
@@ -31,12 +31,15 @@ class AssessPlan:
 
     Attributes:
         test_share: share held out by time.
+        gap: length of the label window in the unit of `time`: inside training no row judges one whose window overlaps.
+            The caller leaves the same gap before the held-out rows.
         cost: of one contact; 0 where an amount is given and no cost.
         control: arm that is the control, None to detect it.
         seed, threads: of fits and resampling.
     """
 
     test_share: float = 0.25
+    gap: float = 0.0
     cost: float | None = None
     control: str | None = None
     seed: int = 7
@@ -123,13 +126,16 @@ def prepare(table: FlatTable, plan: AssessPlan) -> Prepared:
             remedy="Add columns that were known before the outcome.",
         )
     notes = list(table.notes)
-    if table.group is None:
+    if table.group is None and table.cluster is None:
         twins = duplicate_groups(typed.frame)
         if twins is not None:
             repeated = len(table) - int(np.unique(twins).size)
             table = replace(table, group=twins)
             notes.append(f"{repeated:,} rows repeat another on every column; such rows stay on one side")
-    return Prepared(table, typed, make_splits(table, test_share=plan.test_share, seed=plan.seed), tuple(notes))
+    splits = make_splits(table, test_share=plan.test_share, seed=plan.seed)
+    if (moved := moved_rate(table, splits)) is not None:
+        notes.append(moved)
+    return Prepared(table, typed, splits, tuple(notes))
 
 
 def assess(table: FlatTable, plan: AssessPlan, *, progress: Callable[[str], None] | None = None) -> Assessment:
@@ -149,7 +155,7 @@ def assess(table: FlatTable, plan: AssessPlan, *, progress: Callable[[str], None
             progress(f"round {number} of {len(prepared.splits.rounds)}")
         learned = learn(
             table, typed, split.train, split.test,
-            by_time=prepared.splits.by_time, cost=cost, seed=plan.seed, threads=threads,
+            by_time=prepared.splits.by_time, gap=plan.gap, cost=cost, seed=plan.seed, threads=threads,
         )  # fmt: skip
         rounds.append(learned)
         parts.append((split.test, *_forecast(learned, typed, split.test)))

@@ -65,6 +65,7 @@ def learn(
     test: NDArray[np.intp],
     *,
     by_time: bool,
+    gap: float,
     cost: float | None,
     seed: int,
     threads: int,
@@ -75,6 +76,7 @@ def learn(
         table, typed: all rows.
         train, test: row numbers of the round.
         by_time: inner folds follow the order of the rows.
+        gap: least distance in time between learning and judging rows of an inner fold.
         cost: of one contact, None without a value column.
         seed, threads: of the fits.
     """
@@ -91,7 +93,7 @@ def learn(
         names = {spec.name for spec in kept}
         dropped |= {spec.name: "weaker than the columns kept" for spec in specs if spec.name not in names}
     frame = frame[[spec.name for spec in kept]]
-    folds = _inner_folds(part, by_time=by_time, seed=seed)
+    folds = _inner_folds(part, by_time=by_time, gap=gap, seed=seed)
     with threadpool_limits(threads):
         found = search(
             frame, part.y, kept, folds=folds, groups=part.units, order=part.time if by_time else None,
@@ -109,9 +111,9 @@ def learn(
     return _with_policy(learned, part, frame, held_out, found.judged, cost=cost, seed=seed, threads=threads)
 
 
-def _inner_folds(part: FlatTable, *, by_time: bool, seed: int) -> list[Fold]:
+def _inner_folds(part: FlatTable, *, by_time: bool, gap: float, seed: int) -> list[Fold]:
     if by_time:
-        folds = time_folds(part.time, part.group, _FOLDS)
+        folds = time_folds(part.time, part.group, _FOLDS, gap=gap)
         usable = [fold for fold in folds if _both(part.y[fold.train]) and _both(part.y[fold.test])]
         if usable:
             return usable

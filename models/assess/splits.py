@@ -15,6 +15,8 @@ from models.assess.table import Bools, FlatTable
 LEAST_POSITIVES: Final = 50
 LEAST_IN_TEST: Final = 20
 FOLDS: Final = 5
+_SURELY: Final = 5.0  # standard errors
+_MOVED: Final = 0.5  # relative change of the base rate that makes earlier promises worthless
 _MANY_CELLS: Final = 400_000  # above this one round of folds says as much as two
 
 Rows = NDArray[np.intp]
@@ -35,7 +37,7 @@ class Splits:
     Attributes:
         rounds: the rounds; several rounds together judge every row `repeats` times.
         protocol: the protocol in words.
-        by_time: training rows are earlier than those held out.
+        by_time: rows are ordered; the folds inside training follow the order.
         repeats: how often each held-out row is judged.
     """
 
@@ -64,6 +66,23 @@ def refuse_small(y: Bools) -> None:
             "are needed.",
             remedy="Add older rows, or assess a commoner outcome.",
         )
+
+
+def moved_rate(table: FlatTable, splits: Splits) -> str | None:
+    """Whether the base rate surely moved between training and later rows, in words; None where it did not."""
+    if len(splits.rounds) != 1:
+        return None
+    split = splits.rounds[0]
+    before, after = (
+        float(np.average(table.y[rows], weights=table.weights[rows])) for rows in (split.train, split.test)
+    )
+    error = np.sqrt(sum(rate * (1 - rate) / rows.size for rate, rows in ((before, split.train), (after, split.test))))
+    if abs(after - before) < max(_SURELY * error, _MOVED * before):
+        return None
+    return (
+        f"the base rate moved from {before:.1%} to {after:.1%}: promises made from the earlier rows do not hold later; "
+        "severe drift holds a batch, and calibration must roll"
+    )
 
 
 def make_splits(table: FlatTable, *, test_share: float, seed: int) -> Splits:
@@ -96,7 +115,7 @@ def _named(table: FlatTable, is_test: Bools) -> Splits:
         if shared.any():
             words += f"; {int(shared.sum()):,} training rows left out because their group is held out"
         train = train[~shared]
-    return Splits((Split(train, test),), words)
+    return Splits((Split(train, test),), words, by_time=table.time is not None)
 
 
 def _latest(table: FlatTable, share: float) -> Splits:

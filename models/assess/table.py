@@ -23,6 +23,7 @@ class FlatTable:
         y: whether it happened.
         time: order of the rows, None without one.
         group: what must stay on one side (a duplicate, a person), None without one.
+        cluster: what is resampled for intervals but may stand on both sides (a lead that is seen on many days).
         value: amount of each positive, None without one; NaN where it is not given.
         treatment: arm of each row as text, None without one.
         propensity: chance with which the row's own arm was drawn, None when it is not recorded.
@@ -39,6 +40,7 @@ class FlatTable:
     y: Bools
     time: Floats | None = None
     group: NDArray[Any] | None = None
+    cluster: NDArray[Any] | None = None
     value: Floats | None = None
     treatment: NDArray[Any] | None = None
     propensity: Floats | None = None
@@ -60,8 +62,9 @@ class FlatTable:
 
     @property
     def units(self) -> NDArray[Any]:
-        """What is resampled: the group, else the row."""
-        return np.arange(len(self)) if self.group is None else self.group
+        """What is resampled: the cluster, else the group, else the row."""
+        known = self.group if self.cluster is None else self.cluster
+        return np.arange(len(self)) if known is None else known
 
     def take(self, rows: NDArray[Any], *, names: Sequence[str] | None = None) -> FlatTable:
         """Some rows, and some columns when named."""
@@ -76,6 +79,7 @@ class FlatTable:
             y=self.y[rows],
             time=some(self.time),
             group=some(self.group),
+            cluster=some(self.cluster),
             value=some(self.value),
             treatment=some(self.treatment),
             propensity=some(self.propensity),

@@ -64,11 +64,6 @@ class Request:
             raise BadInputError(
                 f"A contact cannot cost {self.cost:g}.", where="--cost", remedy="Give 0 or a positive amount."
             )
-        if self.time is not None and self.test_filter is not None:
-            raise BadInputError(
-                "--time and --test-filter both say which rows are held out.",
-                remedy="Give one of them; a filter may compare the time column.",
-            )
         found: dict[str, Any] = {
             role: find_column(getattr(self, role), columns, role=role, where=where)
             for role in ROLES
