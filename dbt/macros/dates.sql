@@ -11,10 +11,8 @@
         d.is_full
     from (
         values
-        ('{{ var("as_of_date") }}', true)
-        {%- for day in var("snapshot_dates") if day != var("as_of_date") -%}
-            , ('{{ day }}', {{ 'true' if day in var("full_dates") else 'false' }})
-        {%- endfor %}
+        ('{{ var("as_of_date") }}', true){% for day in var("snapshot_dates") if day != var("as_of_date") %},
+        ('{{ day }}', {{ 'true' if day in var("full_dates") else 'false' }}){% endfor %}
     ) as d (as_of_date, is_full)
 {%- endmacro %}
 
@@ -26,14 +24,19 @@
 {# Days without inbound activity that make a person of a market dormant. #}
 {% macro dormant_after(market) -%}
     {% set presets = var("market_dormant_after_days") -%}
-    case {{ market }}
-        {%- for name in presets %} when '{{ name }}' then {{ presets[name] | int }}{% endfor %}
+    case {{ market }}{% for name in presets %} when '{{ name }}' then {{ presets[name] | int }}{% endfor %}
         when '' then {{ var("dormant_after_days") }}
         else {{ var("dormant_after_days") }}
     end
 {%- endmacro %}
 
-{# When a row was observed: in the first landing of its object the creation stamp or the assumed lag; later its export. #}
+{# The fewest days of silence that make anyone dormant. #}
+{% macro least_dormant_after() -%}
+    {%- set presets = var("market_dormant_after_days") -%}
+    least({{ var("dormant_after_days") }}{% for name in presets %}, {{ presets[name] | int }}{% endfor %})
+{%- endmacro %}
+
+{# When a row was observed: in the first landing of its object its creation or the assumed lag; later its export. #}
 {% macro observed_at(created, occurred, landing) -%}
     case
         when {{ landing }}.covered_before is not null then {{ landing }}.exported_at
@@ -70,13 +73,16 @@
 
 {# UUIDv5 of a text in the project's namespace; equals recovery.identity.person_id_of. #}
 {% macro uuid5(column) -%}
-    regexp_replace(
-        left({{ namespaced_sha1(column) }}, 12)
-        || '5'
-        || substr({{ namespaced_sha1(column) }}, 14, 3)
-        || substr('89ab89ab89ab89ab', ('0x' || substr({{ namespaced_sha1(column) }}, 17, 1))::int + 1, 1)
-        || substr({{ namespaced_sha1(column) }}, 18, 15),
-        '^(.{8})(.{4})(.{4})(.{4})(.{12})$',
-        '\1-\2-\3-\4-\5'
+    concat(
+        left({{ namespaced_sha1(column) }}, 8),
+        '-',
+        substr({{ namespaced_sha1(column) }}, 9, 4),
+        '-5',
+        substr({{ namespaced_sha1(column) }}, 14, 3),
+        '-',
+        substr('89ab89ab89ab89ab', ('0x' || substr({{ namespaced_sha1(column) }}, 17, 1))::int + 1, 1),
+        substr({{ namespaced_sha1(column) }}, 18, 3),
+        '-',
+        substr({{ namespaced_sha1(column) }}, 21, 12)
     )
 {%- endmacro %}

@@ -30,6 +30,7 @@ BATCH = dg.AssetKey(["campaigns", "campaign_batch"])
     deps=[
         dg.AssetKey(["marts", "dim_people"]),
         dg.AssetKey(["marts", "fct_permissions"]),
+        dg.AssetKey(["intermediate", "int_permissions__late"]),
         dg.AssetKey(["marts", "source_health"]),
         dg.AssetKey(["marts", "lead_labels"]),
         dg.AssetKey(["scores", "feature_drift"]),

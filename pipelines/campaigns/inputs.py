@@ -28,7 +28,9 @@ if TYPE_CHECKING:
     from recovery.planning.value import DealStatistics
 
 # Tables whose rows decide the plan, with the columns that identify their order-free content.
-_TABLES: Final = ("marts.dim_people", "marts.fct_permissions", "marts.source_health")
+_TABLES: Final = (
+    "marts.dim_people", "marts.fct_permissions", "marts.source_health", "intermediate.int_permissions__late",
+)  # fmt: skip
 _CODE: Final = ("permission", "planning", "drafting", "sinks", "batch.py", "results.py", "tokens.py")
 
 PEOPLE_SQL: Final = """
@@ -60,6 +62,27 @@ _LISTED_SQL: Final = """
     group by all
     order by all
 """
+# So do refusals of exports that came after the day began: by the record, and by the address that they carry.
+_LATE_SQL: Final = """
+    with late as (select * from intermediate.int_permissions__late),
+    dormant as (select person_id, email, phone_e164 from marts.dim_people where is_dormant),
+    hit as (
+        select k.person_id, l.* from late as l
+        inner join intermediate.int_person_links as k on l.record_key = k.record_key and k.valid_to is null
+        semi join dormant as d on k.person_id = d.person_id
+        union all
+        select d.person_id, l.* from late as l inner join dormant as d on l.email = d.email
+        union all
+        select d.person_id, l.* from late as l inner join dormant as d on l.phone = d.phone_e164
+    )
+    select
+        person_id, channel, 'refused' as stance, basis, source, evidence, min(since) as since,
+        null::timestamp as expires_at, null::varchar as collected_during, null::boolean as optout_offered_at_collection
+    from hit
+    group by all
+    order by all
+"""
+_LATE: Final = "intermediate.int_permissions__late"
 # A person merged since keeps what was done to either half.
 _RENAMED_SQL: Final = """
     with links as (
@@ -243,10 +266,11 @@ def _lists(connection: duckdb.DuckDBPyConnection) -> str:
 
 def _permissions(engine: Engine, connection: duckdb.DuckDBPyConnection, as_of: date) -> pd.DataFrame:
     known = arrow(connection, _PERMISSIONS_SQL)
-    lists = _lists(connection)
-    if lists and engine.is_newest(as_of):
-        listed = arrow(connection, _LISTED_SQL.format(lists=lists)).cast(known.schema)
-        known = pa.concat_tables([known, listed])
+    if engine.is_newest(as_of):
+        lists = _lists(connection)
+        late = [_LISTED_SQL.format(lists=lists)] if lists else []
+        late += [_LATE_SQL] if engine.warehouse.exists(connection, _LATE) else []
+        known = pa.concat_tables([known, *(arrow(connection, sql).cast(known.schema) for sql in late)])
     frame: pd.DataFrame = known.to_pandas()
     return frame
 

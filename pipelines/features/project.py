@@ -124,6 +124,17 @@ class DbtProject:
         arguments = ["build", "--select", *select, "--exclude-resource-type", "unit_test"]
         if exclude:
             arguments += ["--exclude", *exclude]
+        return self._invoke(arguments, variables)
+
+    def test_units(self, *, variables: Mapping[str, Any]) -> tuple[NodeResult, ...]:
+        """Run the unit tests that stand beside the models; their tables must exist, whatever they hold.
+
+        Raises:
+            PermanentError: dbt could not run at all.
+        """
+        return self._invoke(["test", "--select", "test_type:unit"], variables)
+
+    def _invoke(self, arguments: list[str], variables: Mapping[str, Any]) -> tuple[NodeResult, ...]:
         arguments += ["--vars", json.dumps(dict(variables), sort_keys=True), "--no-write-json"]
         prepare_manifest(self._root, self._manifest_dir)
         with _environment(self._manifest_dir, self._warehouse):

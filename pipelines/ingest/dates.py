@@ -28,6 +28,17 @@ _YEAR_FIRST: Final = rf"\d{{4}}[/.]\d{{1,2}}[/.]\d{{1,2}}{_TIME}?"
 _PARTS: Final = r"(\d{1,2})[/.-](\d{1,2})[/.-]\d{4}(?:,? +\d{1,2}:\d{2}(?::\d{2}(?:\.\d+)?)?(?: ?[AaPp][Mm])?)?"
 _SHORT_YEAR: Final = r"\d{1,2}[/.-]\d{1,2}[/.-]\d{2}(?:[ ,].*)?"
 _NAMED: Final = r".*[A-Za-z]{3,}.*"
+_OTHER_SHAPES: Final = {
+    "is_offset": _ISO,
+    "is_year_first": _YEAR_FIRST,
+    "is_epoch": r"\d{9,10}|\d{12,13}",
+    "is_numeric": _PARTS,
+    "is_short": _SHORT_YEAR,
+    "is_named": _NAMED,
+}
+# Usual notations as LIKE patterns; what fits one and is a time needs no regular expression.
+_PLAIN_OUTLINES: Final = ("____-__-__ __:__", "____-__-__ __:__:__", "____-__-__T__:__:__", "____-__-__")
+_UTC_OUTLINES: Final = ("____-__-__T__:__:__Z", "____-__-__T__:__:__.___Z", "____-__-__T__:__:__.___+0000")
 _CLOCKS: Final = ("", " %H:%M", " %H:%M:%S", " %I:%M %p", " %I:%M:%S %p", " %I:%M%p")
 _NAMED_DAYS: Final = ("%d %b %Y", "%d %B %Y", "%b %d %Y", "%B %d %Y", "%d-%b-%Y", "%a %d %b %Y")
 
@@ -92,30 +103,28 @@ class DateReading:
 def profile_dates(connection: duckdb.DuckDBPyConnection, relation: str, column: str) -> DateProfile:
     """Look at every value of a text column of a relation (table name or parenthesised query)."""
     name = quoted(column)
-    # One cheap pass settles the usual case; expressions with groups run only where plain ISO does not fit.
     plain = rf"regexp_full_match(v, '\d{{4}}-\d{{1,2}}-\d{{1,2}}{_TIME}?')"
+    # One pass: the usual notations by their outline, plain ISO by one expression, and the others only for the rest.
+    others = ", ".join(
+        f"case when shape is null then regexp_full_match(v, {text(pattern)}) end as {flag}"
+        for flag, pattern in _OTHER_SHAPES.items()
+    )
     row = connection.execute(
         f"""
         with filled as (select {name} as v from {relation} where {name} is not null),
-        flagged as (select v, {plain} as is_plain from filled),
-        other as (
-            select v,
-                   regexp_full_match(v, {text(_ISO)}) as is_offset,
-                   regexp_full_match(v, {text(_YEAR_FIRST)}) as is_year_first,
-                   regexp_full_match(v, '\\d{{9,10}}|\\d{{12,13}}') as is_epoch,
-                   regexp_full_match(v, {text(_PARTS)}) as is_numeric,
-                   regexp_full_match(v, {text(_SHORT_YEAR)}) as is_short,
-                   regexp_full_match(v, {text(_NAMED)}) as is_named
-            from flagged where not is_plain
+        outlined as (select v, {_outline("v")} as outline from filled),
+        flagged as (
+            select v, case when outline is not null then outline when {plain} then 'plain' end as shape from outlined
         ),
+        other as (select v, shape, {others} from flagged),
         parts as (
             select *,
                    case when is_numeric then try_cast(regexp_extract(v, {text(_PARTS)}, 1) as integer) end as a,
                    case when is_numeric then try_cast(regexp_extract(v, {text(_PARTS)}, 2) as integer) end as b
             from other
         )
-        select (select count(*) from filled), (select count(*) from flagged where is_plain),
-               count(*) filter (is_offset), count(*) filter (is_year_first), count(*) filter (is_epoch),
+        select count(*), count(*) filter (shape = 'plain'), count(*) filter (shape = 'offset' or is_offset),
+               count(*) filter (is_year_first), count(*) filter (is_epoch),
                count(*) filter (is_numeric),
                count(*) filter (is_numeric and a > 12 and a <= 31 and b between 1 and 12),
                count(*) filter (is_numeric and b > 12 and b <= 31 and a between 1 and 12),
@@ -253,14 +262,23 @@ def _to_utc(sql: str, zone: str) -> str:
 def _unambiguous(name: str, profile: DateProfile, zone: str) -> str:
     """Shapes that need no proof; only those that occur are tried."""
     choices = []
-    plain = f"case when {name} like '____-%' then try_cast(replace({name}, ',', '.') as timestamp) end"
+    dotted = f"case when contains({name}, ',') then replace({name}, ',', '.') else {name} end"
+    plain = f"case when {name} like '____-%' then try_cast({dotted} as timestamp) end"
     if profile.plain_iso or not _has_unambiguous(profile):
-        naive = f"regexp_full_match({name}, {text(_ISO)}) and not {_has_offset(name)}" if profile.iso_offset else "true"
+        naive = "true"
+        if profile.iso_offset:
+            naive = (
+                f"case when {_outline(name)} is not null then {_outline(name)} = 'plain' "
+                f"else regexp_full_match({name}, {text(_ISO)}) and not {_has_offset(name)} end"
+            )
         choices.append(f"case when {naive} then {_to_utc(plain, zone)} end")
     if profile.iso_offset:
         zulu = f"regexp_replace({name}, ' ?(UTC|GMT|Z)$', '+00:00')"
         tidy = f"regexp_replace({zulu}, ' ?([+-]\\d\\d):?(\\d\\d)$', '\\1:\\2')"
-        choices.append(f"case when {_has_offset(name)} then timezone('UTC', try_cast({tidy} as timestamptz)) end")
+        choices.append(
+            f"case when {_fits(name, _UTC_OUTLINES)} then try_cast({name} as timestamp) "
+            f"when {_has_offset(name)} then timezone('UTC', try_cast({tidy} as timestamptz)) end"
+        )
     if profile.epoch:
         number = f"try_cast({name} as bigint)"
         choices.append(
@@ -276,6 +294,17 @@ def _unambiguous(name: str, profile: DateProfile, zone: str) -> str:
         tidy = f"regexp_replace(replace({name}, ',', ' '), '\\s+', ' ', 'g')"
         choices.append(_to_utc(f"try_strptime({tidy}, [{formats}])", zone))
     return choices[0] if len(choices) == 1 else f"coalesce({', '.join(choices)})"
+
+
+def _fits(name: str, outlines: tuple[str, ...]) -> str:
+    """Whether a value has one of the outlines and is a time; the first digit keeps years before Christ out."""
+    likes = " or ".join(f"{name} like {text(outline)}" for outline in outlines)
+    return f"{name}[1] between '0' and '9' and ({likes}) and try_cast({name} as timestamp) is not null"
+
+
+def _outline(name: str) -> str:
+    """SQL: plain or offset where a usual notation says so at once, else null."""
+    return f"case when {_fits(name, _PLAIN_OUTLINES)} then 'plain' when {_fits(name, _UTC_OUTLINES)} then 'offset' end"
 
 
 def _has_offset(name: str) -> str:

@@ -297,9 +297,13 @@ def _collect_rejects(connection: duckdb.DuckDBPyConnection, spec: ObjectSpec, re
     )
     if spec.key is not None:
         connection.execute(
-            f"insert into judged_rejects select {ROW_NUMBER}, '{spec.key}', '{RejectReason.DUPLICATE_ID}' from "
-            f"(select {ROW_NUMBER}, row_number() over (partition by {spec.key} order by {ROW_NUMBER}) as place "
-            "from judged where _reject is null) where place > 1"
+            # Hashes of eight bytes find the few ids that may repeat; only those are put in order.
+            f"insert into judged_rejects with accepted as not materialized "
+            f"(select {ROW_NUMBER}, {spec.key} from judged where _reject is null), suspects as "
+            f"(select hash({spec.key}) as key_hash from accepted group by key_hash having count(*) > 1) "
+            f"select {ROW_NUMBER}, '{spec.key}', '{RejectReason.DUPLICATE_ID}' from accepted "
+            f"where hash({spec.key}) in (select key_hash from suspects) "
+            f"qualify row_number() over (partition by {spec.key} order by {ROW_NUMBER}) > 1"
         )
     structural = reading.folder / REJECTS
     if structural.exists():

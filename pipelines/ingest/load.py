@@ -231,11 +231,22 @@ class _Loader:
         manifest = self.item.manifest
         own = [name for name in raw_columns(self.spec) if name not in LINEAGE]
         fields = ", ".join(f"j.{quoted(name)}" for name in own)
+        order = "" if self._is_in_order() else "order by j._row_number"
         self.connection.execute(
             f"insert into raw.{quoted(self.spec.table)} select {fields}, ?, ?, j._row_number, ?::timestamp "
-            "from judged j anti join judged_rejects r on j._row_number = r.row_number order by j._row_number",
+            f"from judged j anti join judged_rejects r on j._row_number = r.row_number {order}",
             [manifest.source, self.item.landing_id, self.item.record.exported_at],
         )
+
+    def _is_in_order(self) -> bool:
+        """Whether `judged` is long and lies in the order of the file, as it does unless a join was turned around.
+
+        Then the insert, which keeps the order that it reads, needs no sort of wide rows.
+        """
+        if self.item.manifest.rows < _FEW_ROWS:
+            return False
+        back = "select j._row_number < lag(j._row_number) over () as is_back from judged j"
+        return not _one(self.connection, f"select count(*) from ({back}) where is_back")
 
     def _insert_books(self) -> None:
         self._insert_problem_rows("rejects", "judged_rejects")

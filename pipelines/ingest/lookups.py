@@ -41,11 +41,11 @@ def settle_values(
     joins: list[str] = []
     added: list[str] = []
 
-    def look_up(name: str, function: Callable[[str], str | None], *, condition: str = "true") -> str:
+    def look_up(name: str, function: Callable[[str], str | None]) -> str:
         table = f"settled_{name}"
         settle(
             connection,
-            query=f"select distinct {quoted(name)} from source_text where {quoted(name)} is not null and {condition}",
+            query=f"select distinct {quoted(name)} from source_text where {quoted(name)} is not null",
             table=table,
             keys=1,
             settled=lambda value: (function(value),),
@@ -56,9 +56,9 @@ def settle_values(
 
     for name in spec.of_kind(Kind.EMAIL):
         if name in present:
-            clean = clean_email_sql(quoted(name))
-            open_value = look_up(name, email_key, condition=f"{clean} is null")
-            added.append(f"coalesce({clean_email_sql('source_text.' + quoted(name))}, {open_value}) as {name}__v")
+            _settle_emails(connection, name, f"settled_{name}")
+            joins.append(f"left join settled_{name} on source_text.{quoted(name)} = settled_{name}.k1")
+            added.append(f"settled_{name}.v as {name}__v")
             values[name] = f"{name}__v"
     simple: tuple[tuple[Kind, Callable[[str], str | None]], ...] = (
         (Kind.COUNTRY, _country_finder()),
@@ -83,6 +83,24 @@ def settle_values(
     if country is not None:
         region = f"coalesce({region}, {text(country)})"
     return _phones(connection, phones, region, values)
+
+
+def _settle_emails(connection: duckdb.DuckDBPyConnection, name: str, table: str) -> None:
+    """Each distinct address once: the usual ones by pattern, the rest by the library."""
+    connection.execute(
+        f"create or replace temp table addressed as select k1, {clean_email_sql('k1')} as v from "
+        f"(select distinct {quoted(name)} as k1 from source_text where {quoted(name)} is not null)"
+    )
+    settle(
+        connection,
+        query="select k1 from addressed where v is null",
+        table=table,
+        keys=1,
+        settled=lambda value: (email_key(value),),
+        columns=["v"],
+    )
+    connection.execute(f"insert into {table} select k1, v from addressed where v is not null")
+    connection.execute("drop table addressed")
 
 
 def _phones(

@@ -184,7 +184,9 @@ def _lost_lines(
     if shape.line_count <= seen:
         return 0
     inner = " + ".join(
-        f"coalesce(len({quoted(name)}) - len(replace({quoted(name)}, chr(10), '')), 0)" for name in shape.header
+        f"case when contains({quoted(name)}, chr(10)) "
+        f"then len({quoted(name)}) - len(replace({quoted(name)}, chr(10), '')) else 0 end"
+        for name in shape.header
     )
     row = connection.execute(f"select sum({inner}) from read_parquet({text(str(raw))})").fetchone()
     seen += int(row[0] or 0) if row else 0

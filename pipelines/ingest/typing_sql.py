@@ -67,12 +67,20 @@ def raw_type(kind: Kind) -> str:
 
 
 def filled_text(expression: str, kind: Kind) -> str:
-    """Trimmed text, null when blank; for kinds that are no free text also when it says that there is nothing."""
+    """Trimmed text, null when blank; for kinds that are no free text also when it says that there is nothing.
+
+    Trimming costs more than all else that happens to a value, so one that begins and ends in print is left alone.
+    """
+    is_tidy = f"ascii({expression}) between 33 and 126 and ascii({expression}[-1]) between 33 and 126"
     trimmed = f"nullif(trim({expression}, {_BLANKS}), '')"
     if kind in _FREE:
-        return trimmed
+        return f"case when {is_tidy} then {expression} else {trimmed} end"
     words = ", ".join(text(word) for word in _EMPTY)
-    return f"case when lower(trim({expression})) in ({words}) then null else {trimmed} end"
+    longest = max(map(len, _EMPTY))
+    return (
+        f"case when {is_tidy} and strlen({expression}) > {longest} then {expression} "
+        f"when lower(trim({expression})) in ({words}) then null else {trimmed} end"
+    )
 
 
 def typed(name: str, kind: Kind, *, table: str) -> str:

@@ -49,78 +49,87 @@ assignments as (
     select * from {{ source('raw', 'ledger__assignments') }}
 ),
 
--- First appearance of each activity; a closing status counts from the export that shows it.
-placed as (
+-- Every row with its place. It is read three times, and to keep millions of rows would cost more than to read them.
+placed as not materialized (
     select
         r.*,
         l.object_number,
         l.first_place + r.row_number as place,
         l.covered_before,
         l.is_history,
-        l.assumed_lag_hours
+        l.assumed_lag_hours,
+        l.repeats_nothing
     from activity_rows as r
     inner join landings as l on r.landing_id = l.landing_id
 ),
 
+-- Ids that may occur more than once: those of later landings and of files whose ids the door does not count.
+repeatable as (
+    select distinct
+        object_number,
+        source_record_id
+    from placed
+    where not repeats_nothing
+),
+
+-- First appearance of each of them; a closing status counts from the export that shows it.
 firsts as (
     select
-        object_number,
-        source_record_id,
-        min(place) as place,
-        min(exported_at) filter (where is_closed) as closed_from
-    from placed
-    group by object_number, source_record_id
+        p.object_number,
+        p.source_record_id,
+        min(p.place) as place,
+        min(p.exported_at) filter (where p.is_closed) as closed_from
+    from placed as p
+    semi join repeatable as r on p.object_number = r.object_number and p.source_record_id = r.source_record_id
+    group by p.object_number, p.source_record_id
 ),
 
 distinct_rows as (
     select
         p.*,
-        f.closed_from
+        case
+            when f.place is not null then f.closed_from
+            when p.is_closed then p.exported_at
+        end as closed_from
     from placed as p
-    inner join firsts as f
-        on
-            p.object_number = f.object_number and p.source_record_id = f.source_record_id and p.place = f.place
+    left join firsts as f on p.object_number = f.object_number and p.source_record_id = f.source_record_id
     where
-        p.kind is not null
+        (f.place is null or p.place = f.place)
+        and p.kind is not null
         and not (
             p.object = 'tasks' and p.kind = 'email' and p.source in (select m.source from sources_with_messages as m)
         )
-),
-
-keyed as (
-    select
-        p.* replace (r.record_key as record_key),
-        -- When it was known whose activity this is, where that is more than the row's own record id.
-        case
-            when n.record_key is not null then n.known_from
-            when p.record_key is null then m.known_from
-        end as owner_known_from
-    from distinct_rows as p
-    left join addresses as m on p.source = m.source and p.recipient = m.email
-    left join aliases as n on p.record_key = n.alias_key
-    inner join records as r on coalesce(n.record_key, p.record_key, m.record_key) = r.record_key
 ),
 
 -- Mails of this engine come back as mails of an automation inside the window of a touch.
 engine_windows as (
     select
         k.record_key,
-        a.not_before,
-        a.expires_at
+        list(struct_pack(opens_at := a.not_before, closes_at := a.expires_at)) as touch_windows
     from assignments as a
     inner join links as k on a.person_id = k.person_id and k.valid_to is null
     where a.arm in ('contacted', 'explored')
+    group by k.record_key
 ),
 
-engine_sends as (
-    select distinct
-        p.source,
-        p.object,
-        p.source_record_id
-    from keyed as p
-    inner join engine_windows as w
-        on p.record_key = w.record_key and p.occurred_at >= w.not_before and p.occurred_at < w.expires_at
-    where p.direction = 'outbound' and p.actor = 'other_automation'
+keyed as (
+    select
+        p.* replace (r.record_key as record_key),
+        r.record_rank,
+        -- When it was known whose activity this is, where that is more than the row's own record id.
+        case
+            when n.record_key is not null then n.known_from
+            when p.record_key is null then m.known_from
+        end as owner_known_from,
+        p.direction = 'outbound' and p.actor = 'other_automation' and len(list_filter(
+            w.touch_windows, lambda x:
+            p.occurred_at >= struct_extract(x, 'opens_at') and p.occurred_at < struct_extract(x, 'closes_at')
+        )) > 0 as is_by_engine
+    from distinct_rows as p
+    left join addresses as m on p.source = m.source and p.recipient = m.email
+    left join aliases as n on p.record_key = n.alias_key
+    inner join records as r on coalesce(n.record_key, p.record_key, m.record_key) = r.record_key
+    left join engine_windows as w on r.record_key = w.record_key
 ),
 
 exported as (
@@ -130,9 +139,11 @@ exported as (
         p.object,
         p.source_record_id,
         p.record_key,
+        p.record_rank,
+        p.place,
         p.kind,
         p.direction,
-        case when e.source_record_id is null then p.actor else 'engine' end as actor,
+        case when p.is_by_engine then 'engine' else p.actor end as actor,
         p.occurred_at,
         greatest({{ observed_at('p.created_at', 'p.occurred_at', 'p') }}, p.owner_known_from) as observed_at,
         {{ observed_basis('p.created_at', 'p.occurred_at', 'p') }} as observed_at_basis,
@@ -144,8 +155,14 @@ exported as (
         p.in_reply_to,
         coalesce(coalesce(p.created_at, p.occurred_at) <= p.covered_before, false) as is_late
     from keyed as p
-    left join engine_sends as e
-        on p.source = e.source and p.object = e.object and p.source_record_id = e.source_record_id
+),
+
+-- Deals stand before every exported row: their places are below zero.
+placed_deals as (
+    select
+        *,
+        -2 * row_number() over (order by source, object, record_id) as place
+    from deals
 ),
 
 opportunities as (
@@ -155,6 +172,8 @@ opportunities as (
         d.object,
         d.record_id as source_record_id,
         d.record_key,
+        r.record_rank,
+        d.place,
         'deal' as kind,
         'internal' as direction,
         'rep' as actor,
@@ -168,7 +187,7 @@ opportunities as (
         3::tinyint as outcome_level,
         null::varchar as in_reply_to,
         false as is_late
-    from deals as d
+    from placed_deals as d
     inner join records as r on d.record_key = r.record_key
 ),
 
@@ -179,6 +198,8 @@ wins as (
         d.object,
         d.record_id || ':won' as source_record_id,
         d.record_key,
+        r.record_rank,
+        d.place + 1 as place,
         'won' as kind,
         'inbound' as direction,
         'person' as actor,
@@ -192,7 +213,7 @@ wins as (
         4::tinyint as outcome_level,
         null::varchar as in_reply_to,
         false as is_late
-    from deals as d
+    from placed_deals as d
     inner join records as r on d.record_key = r.record_key
     where d.is_won and d.closed_at is not null
 ),
@@ -209,4 +230,4 @@ select
     *,
     {{ is_inbound_activity() }} as is_inbound
 from united
-order by record_key, occurred_at, source, object, source_record_id
+order by record_rank, occurred_at, place

@@ -9,10 +9,7 @@ with activity_rows as (
             object,
             source_record_id,
             landing_id,
-            kind,
-            reply_class,
-            record_key,
-            recipient
+            kind
         from {{ ref(name) }}
         {% if not loop.last %}union all{% endif %}
     {% endfor %}
@@ -31,22 +28,45 @@ sources_with_messages as (
     where object = 'email_messages'
 ),
 
-placed as (
-    select r.*
+placed as not materialized (
+    select
+        r.*,
+        l.repeats_nothing,
+        r.object = 'tasks' and r.source in (select m.source from sources_with_messages as m) as is_beside_messages
     from activity_rows as r
     inner join landings as l on r.landing_id = l.landing_id
 ),
 
+repeatable as (
+    select distinct
+        source,
+        object,
+        source_record_id
+    from placed
+    where not repeats_nothing
+),
+
+-- One row per id; most ids have one row, and only the others are grouped.
 per_id as (
     select
         source,
         object,
-        source_record_id,
+        1 as row_count,
+        kind is null as is_unknown_kind,
+        is_beside_messages and coalesce(kind, '') = 'email' as is_copy
+    from placed as p
+    anti join repeatable as r
+        on p.source = r.source and p.object = r.object and p.source_record_id = r.source_record_id
+    union all
+    select
+        source,
+        object,
         count(*) as row_count,
         bool_and(kind is null) as is_unknown_kind,
-        object = 'tasks' and bool_and(coalesce(kind, '') = 'email')
-        and source in (select m.source from sources_with_messages as m) as is_copy
-    from placed
+        bool_and(is_beside_messages and coalesce(kind, '') = 'email') as is_copy
+    from placed as p
+    semi join repeatable as r
+        on p.source = r.source and p.object = r.object and p.source_record_id = r.source_record_id
     group by source, object, source_record_id
 ),
 

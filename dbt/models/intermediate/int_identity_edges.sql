@@ -7,7 +7,7 @@ records as (
     select * from {{ ref('int_records') }}
 ),
 
-merges as (
+merged as (
     select
         v.record_key as left_key,
         v.source || ':' || v.record_object || ':' || unnest(v.merged_record_ids) as right_key,
@@ -75,14 +75,15 @@ pairs as (
         a.why
     from ranked as a
     inner join ranked as b on a.why = b.why and a.key_value = b.key_value and a.place < b.place
-    where b.place <= 10
+    where
+        b.place <= 10
         and (not a.needs_name or (
             a.full_name <> '' and b.full_name <> '' and jaro_winkler_similarity(a.full_name, b.full_name) >= 0.9
         ))
 ),
 
 united as (
-    select * from merges
+    select * from merged
     union all
     select * from pairs
 )

@@ -19,9 +19,16 @@ select
     coalesce(l.has_phone_opt_out_column, false) as has_phone_opt_out_column,
     p.object is not null as is_people,
     dense_rank() over (order by l.source, l.object)::int as object_number,
-    -- Older landings first; with a row number below 2^40 it places every row of an object.
-    (row_number() over (partition by l.source, l.object order by l.exported_at, l.landing_id) << 40)::bigint
-        as first_place,
+    -- Object, landing (older first) and room for 2^34 rows: it places every row of every export.
+    (
+        (
+            (dense_rank() over (order by l.source, l.object) << 14)
+            + row_number() over (partition by l.source, l.object order by l.exported_at, l.landing_id)
+        ) << 34
+    )::bigint as first_place,
+    -- The door lets an id of a CRM's export in once, so its first landing repeats nothing.
+    l.crm <> 'mapped_csv'
+    and row_number() over (partition by l.source, l.object order by l.exported_at, l.landing_id) = 1 as repeats_nothing,
     -- Null in the first landing of an object: only that one is back-cast.
     max(l.exported_at) over (
         partition by l.source, l.object

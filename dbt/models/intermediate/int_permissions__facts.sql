@@ -28,46 +28,8 @@ sources as (
     select * from {{ source('raw', 'sources') }}
 ),
 
-flags as (
-    select
-        record_key,
-        source,
-        exported_at,
-        is_opted_out_email,
-        is_do_not_call,
-        is_dnd,
-        json_extract_string(dnd_settings, '$.Email.status') in ('active', 'permanent') as is_dnd_email,
-        json_extract_string(dnd_settings, '$.SMS.status') in ('active', 'permanent') as is_dnd_sms,
-        json_extract_string(dnd_settings, '$.Call.status') in ('active', 'permanent') as is_dnd_call,
-        legal_basis,
-        bounced_at
-    from versions
-),
-
 refused_flags as (
-    select
-        record_key,
-        source,
-        unnest([
-            case when is_opted_out_email then 'email' end,
-            case when is_do_not_call then 'call' end,
-            case when is_do_not_call then 'sms' end,
-            case when is_dnd then 'all' end,
-            case when is_dnd_email then 'email' end,
-            case when is_dnd_sms then 'sms' end,
-            case when is_dnd_call then 'call' end,
-            case when bounced_at is not null then 'email' end
-        ]) as channel,
-        unnest([
-            'opt_out', 'do_not_contact', 'do_not_contact', 'do_not_contact', 'opt_out', 'opt_out', 'opt_out',
-            'hard_bounce'
-        ]) as basis,
-        unnest([
-            'opt-out column', 'do-not-call column', 'do-not-call column', 'dnd column', 'dnd settings', 'dnd settings',
-            'dnd settings', 'bounce column'
-        ]) as evidence,
-        exported_at
-    from flags
+    {{ refused_by_columns('versions') }}
 ),
 
 listed as (
@@ -131,7 +93,7 @@ facts as (
         min(exported_at),
         null,
         null
-    from flags
+    from versions
     where regexp_matches(lower(legal_basis), 'consent|contract|legitimate')
     group by record_key, source, legal_basis
     union all
@@ -155,7 +117,7 @@ facts as (
     select
         p.record_key,
         p.channel,
-        'allowed',
+        case when {{ is_refusing_basis('p.basis') }} then 'refused' else 'allowed' end,
         p.basis,
         p.evidence,
         p.source,
@@ -173,15 +135,10 @@ facts as (
     union all
     select
         record_key,
-        case when kind = 'bounce' or kind = 'opt_out' then 'email' else 'all' end,
+        {{ refusal_channel() }},
         'refused',
-        case
-            when kind = 'bounce' then 'hard_bounce'
-            when kind = 'complaint' or reply_class = 'complaint' then 'complaint'
-            when reply_class = 'refusal' then 'objection'
-            else 'opt_out'
-        end,
-        case when kind in ('bounce', 'complaint', 'opt_out') then 'mail event' else 'words of a reply' end,
+        {{ refusal_basis() }},
+        {{ refusal_evidence() }},
         source,
         min(occurred_at),
         null,
@@ -189,10 +146,7 @@ facts as (
         null,
         null
     from activities
-    where
-        kind in ('complaint', 'opt_out')
-        or reply_class = 'hard_bounce'
-        or reply_class in ('complaint', 'opt_out', 'refusal')
+    where {{ is_refusal() }}
     group by all
     union all
     select

@@ -1,3 +1,13 @@
+{%- set kept_columns = [
+    'first_name', 'last_name', 'email', 'phone', 'job_title', 'company_name', 'company_key', 'industry',
+    'employee_count', 'lead_source', 'country', 'country_source', 'country_confidence', 'state', 'city',
+    'time_zone', 'time_zone_source', 'time_zone_confidence', 'email_domain', 'owner_id', 'team_id',
+    'legal_basis', 'bounced_at', 'merged_record_ids', 'merged_into_id', 'converted_contact_id', 'converted_at'
+] -%}
+{%- set flag_columns = [
+    'has_country_conflict', 'is_free_mail', 'is_deleted', 'is_in_sequence', 'status_text',
+    'is_opted_out_email', 'is_do_not_call', 'is_dnd', 'dnd_settings'
+] -%}
 with people_rows as (
     select * from {{ ref('int_people_rows__united') }}
 ),
@@ -15,14 +25,46 @@ free_domains as (
     where is_free_mail and email_domain is not null
 ),
 
--- One row per record and landing; a duplicate inside a landing keeps its first row.
-seen as (
+landed as not materialized (
     select
         p.*,
         l.covered_before
     from people_rows as p
     inner join landings as l on p.landing_id = l.landing_id
-    qualify row_number() over (partition by p.record_key, p.exported_at order by p.landing_id, p.row_number) = 1
+),
+
+-- Records with several rows; one with a single row has a single version and needs no windows.
+repeated as (
+    select record_key
+    from landed
+    group by record_key
+    having count(*) > 1
+),
+
+single as (
+    select
+        source,
+        crm,
+        record_object,
+        record_id,
+        record_key,
+        exported_at,
+        {% for column in kept_columns + flag_columns %}
+            {{ column }},
+        {% endfor %}
+        created_at,
+        case when covered_before is null then least(created_at, exported_at) else exported_at end as stable_from,
+        null::timestamp as valid_to
+    from landed as l
+    anti join repeated as r on l.record_key = r.record_key
+),
+
+-- One row per record and landing; a duplicate inside a landing keeps its first row.
+seen as (
+    select *
+    from landed as l
+    semi join repeated as r on l.record_key = r.record_key
+    qualify row_number() over (partition by record_key, exported_at order by landing_id, row_number) = 1
 ),
 
 -- A value that an export no longer carries stays known: columns vanish from exports.
@@ -34,23 +76,15 @@ kept as (
         record_id,
         record_key,
         exported_at,
-        min(created_at) over record_rows as created_at,
-        first_value(exported_at) over record_rows as first_exported_at,
-        first_value(covered_before) over record_rows as covered_before,
-        {% for column in [
-            'first_name', 'last_name', 'email', 'phone', 'job_title', 'company_name', 'company_key', 'industry',
-            'employee_count', 'lead_source', 'country', 'country_source', 'country_confidence', 'state', 'city',
-            'time_zone', 'time_zone_source', 'time_zone_confidence', 'email_domain', 'owner_id', 'team_id',
-            'legal_basis', 'bounced_at', 'merged_record_ids', 'merged_into_id', 'converted_contact_id', 'converted_at'
-        ] %}
+        {% for column in kept_columns %}
             last_value({{ column }} ignore nulls) over so_far as {{ column }},
         {% endfor %}
-        {% for column in [
-            'has_country_conflict', 'is_free_mail', 'is_deleted', 'is_in_sequence', 'status_text',
-            'is_opted_out_email', 'is_do_not_call', 'is_dnd', 'dnd_settings'
-        ] %}
-        {{ column }}{{ "," if not loop.last }}
-    {% endfor %}
+        {% for column in flag_columns %}
+            {{ column }},
+        {% endfor %}
+        min(created_at) over record_rows as created_at,
+        first_value(exported_at) over record_rows as first_exported_at,
+        first_value(covered_before) over record_rows as covered_before
     from seen
     window
         record_rows as (
@@ -89,21 +123,32 @@ changed as (
     select *
     from marked
     qualify version = 1 or content <> lag(content) over (partition by record_key order by exported_at)
+),
+
+several as (
+    select
+        * exclude (first_exported_at, covered_before, content, version, first_observed_at),
+        case when version = 1 then first_observed_at else exported_at end as stable_from,
+        lead(exported_at) over (partition by record_key order by exported_at) as valid_to
+    from changed
+),
+
+united as (
+    select * from single
+    union all by name
+    select * from several
 )
 
 select
-    c.* exclude (created_at, first_exported_at, covered_before, content, version),
-    c.created_at,
+    u.*,
     coalesce(
         'domain:' || d.domain,
-        'company:' || c.company_key,
-        case when f.email_domain is null then 'domain:' || c.email_domain end
-    ) as account_id,
-    case when c.version = 1 then c.first_observed_at else c.exported_at end as stable_from,
-    lead(c.exported_at) over (partition by c.record_key order by c.exported_at) as valid_to
-from changed as c
+        'company:' || u.company_key,
+        case when f.email_domain is null then 'domain:' || u.email_domain end
+    ) as account_id
+from united as u
 -- A company's domain names the account only in versions of the same day or later: older ones keep their account.
 left join company_domains as d
-    on c.company_key = d.company_key and c.exported_at::date >= d.domain_exported_at::date
-left join free_domains as f on c.email_domain = f.email_domain
-order by c.record_key, c.exported_at
+    on u.company_key = d.company_key and u.exported_at::date >= d.domain_exported_at::date
+left join free_domains as f on u.email_domain = f.email_domain
+order by u.record_key, u.exported_at

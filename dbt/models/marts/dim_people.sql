@@ -39,60 +39,78 @@ opt_out_sources as (
     group by s.source
 ),
 
-alive as (
+alive as not materialized (
     select
-        m.person_id,
+        m.person_number,
+        m.record_count,
         r.record_rank,
+        r.source,
+        r.crm,
         r.record_object,
         r.record_id,
-        v.* exclude (record_object, record_id),
-        c.name as company_record_name,
-        c.industry as company_industry,
-        c.employee_count as company_employee_count,
+        v.owner_id,
+        v.team_id,
+        v.account_id,
+        v.first_name,
+        v.last_name,
+        v.job_title,
+        coalesce(v.company_name, c.name) as company_name,
+        coalesce(v.industry, c.industry) as industry,
+        coalesce(v.employee_count, c.employee_count) as employee_count,
+        v.lead_source,
+        v.country,
+        case when v.country is not null then v.country_source end as country_source,
+        case when v.country is not null then v.country_confidence end as country_confidence,
+        v.has_country_conflict,
+        v.state,
+        v.city,
+        v.time_zone,
+        case when v.time_zone is not null then v.time_zone_source end as time_zone_source,
+        case when v.time_zone is not null then v.time_zone_confidence end as time_zone_confidence,
+        v.email,
+        case when v.email is not null then v.is_free_mail end as is_free_mail,
+        v.phone as phone_e164,
         t.has_email,
         t.has_phone
     from members as m
-    inner join records as r on m.record_key = r.record_key
+    inner join records as r on m.record_rank = r.record_rank
     inner join versions as v on m.record_key = v.record_key
     inner join opt_out_sources as t on r.source = t.source
     left join companies as c on v.company_key = c.company_key
     where r.deleted_at is null
 ),
 
+-- Most people have one record, which needs no grouping; of several, the first known value of the first record counts.
 current_values as (
     select
-        person_id,
-        arg_min(source, record_rank) as source,
-        arg_min(crm, record_rank) as crm,
-        arg_min(record_object, record_rank) as record_object,
-        arg_min(record_id, record_rank) as record_id,
-        arg_min(owner_id, record_rank) as owner_id,
-        arg_min(team_id, record_rank) as team_id,
-        arg_min(account_id, record_rank) as account_id,
-        arg_min(first_name, record_rank) as first_name,
-        arg_min(last_name, record_rank) as last_name,
-        arg_min(job_title, record_rank) as job_title,
-        arg_min(coalesce(company_name, company_record_name), record_rank) as company_name,
-        arg_min(coalesce(industry, company_industry), record_rank) as industry,
-        arg_min(coalesce(employee_count, company_employee_count), record_rank) as employee_count,
-        arg_min(lead_source, record_rank) as lead_source,
-        arg_min(country, record_rank) as country,
-        arg_min(country_source, record_rank) filter (where country is not null) as country_source,
-        arg_min(country_confidence, record_rank) filter (where country is not null) as country_confidence,
+        * exclude (
+            record_rank, record_count, has_country_conflict, is_free_mail, has_email, has_phone
+        ),
+        coalesce(has_country_conflict, false) as has_country_conflict,
+        coalesce(is_free_mail, false) as is_free_mail,
+        has_email and email is not null as has_email_opt_out_source,
+        has_phone and phone_e164 is not null as has_phone_opt_out_source
+    from alive
+    where record_count = 1
+    union all by name
+    select
+        person_number,
+        {% for column in [
+            'source', 'crm', 'record_object', 'record_id', 'owner_id', 'team_id', 'account_id', 'first_name',
+            'last_name', 'job_title', 'company_name', 'industry', 'employee_count', 'lead_source', 'country',
+            'country_source', 'country_confidence', 'state', 'city', 'time_zone', 'time_zone_source',
+            'time_zone_confidence', 'email', 'phone_e164'
+        ] %}
+            arg_min({{ column }}, record_rank) as {{ column }},
+        {% endfor %}
         coalesce(bool_or(has_country_conflict), false) or count(distinct country) > 1 as has_country_conflict,
-        arg_min(state, record_rank) as state,
-        arg_min(city, record_rank) as city,
-        arg_min(time_zone, record_rank) as time_zone,
-        arg_min(time_zone_source, record_rank) filter (where time_zone is not null) as time_zone_source,
-        arg_min(time_zone_confidence, record_rank) filter (where time_zone is not null) as time_zone_confidence,
-        arg_min(email, record_rank) as email,
-        coalesce(arg_min(is_free_mail, record_rank) filter (where email is not null), false) as is_free_mail,
-        arg_min(phone, record_rank) as phone_e164,
+        coalesce(arg_min(is_free_mail, record_rank), false) as is_free_mail,
         -- The strictest part counts: a record whose source says nothing of opt-outs may hide one.
         coalesce(bool_and(has_email) and bool_or(email is not null), false) as has_email_opt_out_source,
-        coalesce(bool_and(has_phone) and bool_or(phone is not null), false) as has_phone_opt_out_source
+        coalesce(bool_and(has_phone) and bool_or(phone_e164 is not null), false) as has_phone_opt_out_source
     from alive
-    group by person_id
+    where record_count > 1
+    group by person_number
 )
 
 select
@@ -140,6 +158,6 @@ select
     p.currency,
     p.won_count
 from people as p
-inner join current_values as c on p.person_id = c.person_id
+inner join current_values as c on p.person_number = c.person_number
 inner join sources as s on c.source = s.source
-order by p.person_id
+order by p.person_number

@@ -12,36 +12,64 @@ versions as (
     where valid_to is null
 ),
 
-owned as (
+owners as (
+    select
+        k.record_rank,
+        k.person_id,
+        k.person_number,
+        v.account_id
+    from links as k
+    inner join versions as v on k.record_key = v.record_key
+),
+
+owned as not materialized (
     select
         a.*,
         k.person_id,
-        v.account_id
+        k.person_number,
+        k.account_id
     from activities as a
-    inner join links as k on a.record_key = k.record_key
-    inner join versions as v on a.record_key = v.record_key
+    inner join owners as k on a.record_rank = k.record_rank
     where a.observed_at < {{ as_of_at() }}
+),
+
+contact_times as not materialized (
+    select
+        person_number,
+        occurred_at,
+        actor,
+        source_record_id
+    from owned
+    where direction = 'outbound' and kind in ('email', 'sms', 'call', 'meeting', 'chat')
+),
+
+-- The last contact by us in the 14 days before a person's own act is what the act may answer.
+answers as (
+    select
+        o.place,
+        o.person_number,
+        c.occurred_at as contact_at
+    from owned as o
+    asof inner join contact_times as c on o.person_number = c.person_number and o.occurred_at > c.occurred_at
+    where o.is_inbound and c.occurred_at >= o.occurred_at - interval 14 day
 ),
 
 contacts as (
     select
-        person_id,
-        occurred_at,
-        min(struct_pack(actor := actor, source_record_id := source_record_id)) as contact
-    from owned
-    where direction = 'outbound' and kind in ('email', 'sms', 'call', 'meeting', 'chat')
-    group by person_id, occurred_at
+        c.person_number,
+        c.occurred_at,
+        min(struct_pack(actor := c.actor, source_record_id := c.source_record_id)) as contact
+    from contact_times as c
+    semi join answers as a on c.person_number = a.person_number and c.occurred_at = a.contact_at
+    group by c.person_number, c.occurred_at
 ),
 
--- The last contact by us in the 14 days before a person's own act is what the act may answer.
 answered as (
     select
-        o.*,
-        case
-            when o.is_inbound and c.occurred_at >= o.occurred_at - interval 14 day then c.contact
-        end as contact
-    from owned as o
-    asof left join contacts as c on o.person_id = c.person_id and o.occurred_at > c.occurred_at
+        a.place,
+        c.contact
+    from answers as a
+    inner join contacts as c on a.person_number = c.person_number and a.contact_at = c.occurred_at
 )
 
 select
@@ -60,14 +88,15 @@ select
     o.actor,
     case
         when not o.is_inbound then null
-        when o.contact.actor = 'engine' then 'caused_by_engine'
-        when o.contact.actor = 'rep' then 'caused_by_rep'
+        when a.contact.actor = 'engine' then 'caused_by_engine'
+        when a.contact.actor = 'rep' then 'caused_by_rep'
         else 'organic'
     end as initiative,
-    coalesce(o.in_reply_to, o.contact.source_record_id) as in_response_to,
+    coalesce(o.in_reply_to, a.contact.source_record_id) as in_response_to,
     o.outcome_level,
     o.reply_class,
     o.is_machine,
     o.is_inbound
-from answered as o
-order by o.person_id, o.occurred_at, activity_id
+from owned as o
+left join answered as a on o.place = a.place
+order by o.person_number, o.occurred_at, o.place

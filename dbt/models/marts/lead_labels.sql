@@ -52,13 +52,14 @@ holdings as (
         s.label_observed_until,
         s.person_id,
         k.record_key,
+        k.record_rank,
         r.deleted_at
     from snapshots as s
     inner join links as k
         on
             s.person_id = k.person_id and s.label_observed_until > k.valid_from
             and s.label_observed_until <= coalesce(k.valid_to, timestamp '9999-12-31')
-    inner join records as r on k.record_key = r.record_key
+    inner join records as r on k.record_rank = r.record_rank
 ),
 
 held as (
@@ -102,7 +103,7 @@ inside as (
     from holdings as h
     inner join activities as a
         on
-            h.record_key = a.record_key and h.as_of_at <= a.occurred_at and h.horizon_end > a.occurred_at
+            h.record_rank = a.record_rank and h.as_of_at <= a.occurred_at and h.horizon_end > a.occurred_at
     left join closings as c on h.as_of_date = c.as_of_date and a.source = c.source and a.object = c.object
     where
         (a.observed_at < h.label_observed_until or a.observed_at <= c.closed_by)

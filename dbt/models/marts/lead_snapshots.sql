@@ -32,13 +32,13 @@ spine as (
 own as (
     select
         s.as_of_date,
-        s.person_id,
+        s.person_number,
         {{ feature_aggregates() }}
     from spine as s
-    inner join members as m on s.as_of_date = m.as_of_date and s.person_id = m.person_id
+    inner join members as m on s.as_of_date = m.as_of_date and s.person_number = m.person_number
     inner join activities as a
-        on m.record_key = a.record_key and s.as_of_at > a.observed_at and s.as_of_at > a.occurred_at
-    group by s.as_of_date, s.person_id
+        on m.record_rank = a.record_rank and s.as_of_at > a.observed_at and s.as_of_at > a.occurred_at
+    group by s.as_of_date, s.person_number
 ),
 
 accounts as (
@@ -71,19 +71,19 @@ account_counts as (
 own_part as (
     select
         s.as_of_date,
-        s.person_id,
+        s.person_number,
         {{ account_aggregates() }}
     from spine as s
-    inner join members as m on s.as_of_date = m.as_of_date and s.person_id = m.person_id
+    inner join members as m on s.as_of_date = m.as_of_date and s.person_number = m.person_number
     inner join versions as v
         on
             m.record_key = v.record_key and s.account_id = v.account_id
             and s.as_of_at > v.stable_from and s.as_of_at <= coalesce(v.valid_to, timestamp '9999-12-31')
     inner join activities as a
         on
-            v.record_key = a.record_key and s.as_of_at > a.observed_at and s.as_of_at > a.occurred_at
+            m.record_rank = a.record_rank and s.as_of_at > a.observed_at and s.as_of_at > a.occurred_at
             and a.is_inbound and a.occurred_at >= s.as_of_at - interval 90 day
-    group by s.as_of_date, s.person_id
+    group by s.as_of_date, s.person_number
 )
 
 select
@@ -101,7 +101,7 @@ select
     dayofweek(s.as_of_date) = 1 and {{ is_sampled('s.person_id') }} as is_training,
     {{ feature_columns() }}
 from spine as s
-inner join own as f on s.as_of_date = f.as_of_date and s.person_id = f.person_id
+inner join own as f on s.as_of_date = f.as_of_date and s.person_number = f.person_number
 left join account_counts as t on s.as_of_date = t.as_of_date and s.account_id = t.account_id
-left join own_part as o on s.as_of_date = o.as_of_date and s.person_id = o.person_id
-order by s.as_of_date, s.person_id
+left join own_part as o on s.as_of_date = o.as_of_date and s.person_number = o.person_number
+order by s.as_of_date, s.person_number

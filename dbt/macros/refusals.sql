@@ -1,0 +1,62 @@
+{# Refusals that the columns of a person's record mean: a row per column, its channel null where it refuses nothing. #}
+{% macro refused_by_columns(relation) -%}
+    select
+        record_key,
+        source,
+        unnest([
+            case when is_opted_out_email then 'email' end,
+            case when is_do_not_call then 'call' end,
+            case when is_do_not_call then 'sms' end,
+            case when is_dnd then 'all' end,
+            case
+                when json_extract_string(dnd_settings, '$.Email.status') in ('active', 'permanent') then 'email'
+            end,
+            case when json_extract_string(dnd_settings, '$.SMS.status') in ('active', 'permanent') then 'sms' end,
+            case when json_extract_string(dnd_settings, '$.Call.status') in ('active', 'permanent') then 'call' end,
+            case when bounced_at is not null then 'email' end
+        ]) as channel,
+        unnest([
+            'opt_out', 'do_not_contact', 'do_not_contact', 'do_not_contact', 'opt_out', 'opt_out', 'opt_out',
+            'hard_bounce'
+        ]) as basis,
+        unnest([
+            'opt-out column', 'do-not-call column', 'do-not-call column', 'dnd column', 'dnd settings', 'dnd settings',
+            'dnd settings', 'bounce column'
+        ]) as evidence,
+        exported_at
+    from {{ relation }}
+{%- endmacro %}
+
+{# Whether an activity is a refusal. #}
+{% macro is_refusal() -%}
+    (
+        kind in ('complaint', 'opt_out')
+        or reply_class = 'hard_bounce'
+        or reply_class in ('complaint', 'opt_out', 'refusal')
+    )
+{%- endmacro %}
+
+{# What an activity that is a refusal refuses. #}
+{% macro refusal_channel() -%}
+    case when kind = 'bounce' or kind = 'opt_out' then 'email' else 'all' end
+{%- endmacro %}
+
+{# Ground of an activity that is a refusal. #}
+{% macro refusal_basis() -%}
+    case
+        when kind = 'bounce' then 'hard_bounce'
+        when kind = 'complaint' or reply_class = 'complaint' then 'complaint'
+        when reply_class = 'refusal' then 'objection'
+        else 'opt_out'
+    end
+{%- endmacro %}
+
+{# Where an activity that is a refusal was seen. #}
+{% macro refusal_evidence() -%}
+    case when kind in ('bounce', 'complaint', 'opt_out') then 'mail event' else 'words of a reply' end
+{%- endmacro %}
+
+{# Whether the basis of a permission file's row is a refusal (contracts.words.SuppressionReason). #}
+{% macro is_refusing_basis(column) -%}
+    {{ column }} in ('opt_out', 'objection', 'complaint', 'hard_bounce', 'do_not_contact')
+{%- endmacro %}
