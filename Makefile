@@ -69,6 +69,9 @@ bench: setup  ## daily job at 10,000 people against its bare baseline
 bench-scale: setup  ## the same at 1,000,000 people
 	@$(BIN)/python -m bench.daily --people 1000000
 
+torture: setup  ## the large proofs in full; takes an hour
+	@$(BIN)/python -m bench.torture
+
 clean:  ## remove what can be rebuilt (keeps landing, published, ledger, tracking, secrets)
 	@rm -rf var/warehouse var/dbt var/dagster var/world dbt/target dbt/logs .pytest_cache .mypy_cache .ruff_cache .coverage*
 	@find . -name __pycache__ -not -path './.venv/*' -type d -prune -exec rm -rf {} +

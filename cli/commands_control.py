@@ -57,7 +57,7 @@ def suppress(
     ),
     sources: SourcesOption = None,
 ) -> None:
-    """Add a do-not-contact list; it holds from the next run on."""
+    """Add a do-not-contact list; it holds at once, also for approved batches."""
     from pipelines.ingest.suppress import land_suppressions
 
     workspace = find_workspace(sources)

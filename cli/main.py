@@ -11,6 +11,7 @@ from cli import (
     commands_control,
     commands_deliver,
     commands_demo,
+    commands_explain,
     commands_inspect,
     commands_plan,
     commands_run,
@@ -30,8 +31,8 @@ app = typer.Typer(
     add_completion=False,
 )
 _MODULES = (
-    commands_setup, commands_run, commands_plan, commands_deliver, commands_inspect, commands_assess, commands_control,
-    commands_serve, commands_demo,
+    commands_setup, commands_run, commands_plan, commands_deliver, commands_inspect, commands_explain,
+    commands_assess, commands_serve, commands_control, commands_demo,
 )  # fmt: skip
 for module in _MODULES:
     module.register(app)

@@ -120,6 +120,8 @@ def read_published(root: Path, *, dataset: str, as_of: date, columns: list[str] 
     return pq.read_table(path, columns=columns, partitioning=None)
 
 
-def arrow(connection: duckdb.DuckDBPyConnection, sql: str, parameters: list[Any] | None = None) -> pa.Table:
+def arrow(
+    connection: duckdb.DuckDBPyConnection, sql: str, parameters: list[Any] | dict[str, Any] | None = None
+) -> pa.Table:
     """Result of a query as one Arrow table."""
     return connection.execute(sql, parameters or []).to_arrow_table()

@@ -67,6 +67,10 @@ class Settings(BaseSettings):
     minutes_per_call: float = Field(8.0, ge=0, description="an agent's minutes per call")
     minutes_per_crm_task: float = Field(5.0, ge=0, description="an agent's minutes per other task")
     permission_policy: Literal["law", "explicit"] = Field("law", description="explicit demands recorded consent")
+    frequency_caps: dict[str, str] = Field(
+        default_factory=lambda: {"person": "3/30d", "person.email": "2/14d", "account": "6/14d"},
+        description="most contacts in a sliding window, by scope (person, account, address) and channel; 0 is none",
+    )
     registrations: frozenset[str] = Field(
         frozenset(), description="registrations on record, such as tx_registration or tx_exemption"
     )

@@ -6,6 +6,7 @@ import dagster as dg
 
 from pipelines.campaigns import assets as campaign_assets
 from pipelines.campaigns import checks as campaign_checks
+from pipelines.campaigns import permission_assets
 from pipelines.features import assets as feature_assets
 from pipelines.features import checks as feature_checks
 from pipelines.feedback import assets as feedback_assets
@@ -25,6 +26,7 @@ ASSETS = [
     *feature_assets.ASSETS,
     *training_assets.ASSETS,
     *scoring_assets.ASSETS,
+    *permission_assets.ASSETS,
     *campaign_assets.ASSETS,
     *feedback_assets.ASSETS,
     *report_assets.ASSETS,

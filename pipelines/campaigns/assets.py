@@ -29,6 +29,7 @@ BATCH = dg.AssetKey(["campaigns", "campaign_batch"])
     tags={"stage": "campaigns"},
     deps=[
         dg.AssetKey(["marts", "dim_people"]),
+        dg.AssetKey(["campaigns", "imported_permissions"]),
         dg.AssetKey(["marts", "fct_permissions"]),
         dg.AssetKey(["intermediate", "int_permissions__late"]),
         dg.AssetKey(["marts", "source_health"]),

@@ -12,6 +12,7 @@ import pyarrow as pa
 
 from contracts.errors import PermanentError
 from contracts.published import arrow, read_manifest, read_published
+from pipelines.campaigns.contexts import contexts_of
 from pipelines.campaigns.inputs import PEOPLE_SQL
 from pipelines.campaigns.planning import books, chosen_rows, write_touches
 from pipelines.campaigns.standing import OUTBOX, Released, sender_of, sinks_of, standing_batch
@@ -100,7 +101,9 @@ def _record(engine: Engine, as_of: date, plan: pa.Table, ledger: Ledger) -> Batc
     settings = engine.settings
     manifest = read_manifest(settings.published_dir, dataset="campaign_plan", as_of=as_of)
     facts = manifest.facts if manifest else {}
-    batch = _rebuilt(engine, as_of, plan, facts)
+    people = _chosen_people(engine, as_of, plan)
+    batch = _rebuilt(engine, as_of, plan, people, facts)
+    address_key = load_address_key(settings.secrets_dir)
     now = engine.now().replace(tzinfo=None)
     record = BatchRecord(
         batch_id=batch.batch_id,
@@ -126,7 +129,7 @@ def _record(engine: Engine, as_of: date, plan: pa.Table, ledger: Ledger) -> Batc
         touches=delivery_rows(
             batch,
             sinks=sinks_of(settings),
-            address_hash=load_address_key(settings.secrets_dir).hash,
+            address_hash=address_key.hash,
             recorded_at=now,
             retry_budget=settings.delivery_tries,
         ),
@@ -134,6 +137,7 @@ def _record(engine: Engine, as_of: date, plan: pa.Table, ledger: Ledger) -> Batc
             batch,
             unsubscribe_link=lambda name: sender.unsubscribe_link(key.token(name, list_id=batch.sender_id)),
             created_at=now,
+            contexts=contexts_of(chosen_rows(plan), people, address_key),
         ),
         replace_recorded=True,
     )
@@ -177,8 +181,9 @@ def _emit(engine: Engine, record: BatchRecord, ledger: Ledger, updates: pa.Table
     return Released(ledger.batch_of(as_of=record.as_of_date, sender_id=record.sender_id), "emitted")
 
 
-def _rebuilt(engine: Engine, as_of: date, plan: pa.Table, facts: Mapping[str, Any]) -> Batch:
-    people = _chosen_people(engine, as_of, plan)
+def _rebuilt(
+    engine: Engine, as_of: date, plan: pa.Table, people: Mapping[str, Mapping[str, Any]], facts: Mapping[str, Any]
+) -> Batch:
     touches, failed = write_touches(plan, people, engine.settings)
     batch = make_batch(
         touches,

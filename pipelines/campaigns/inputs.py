@@ -160,7 +160,7 @@ def input_fingerprint(engine: Engine, as_of: date, ledger: Ledger, *, state: dic
         for table in _TABLES:
             if warehouse.exists(connection, table):
                 content[table] = content_digest(connection, table)
-        if lists := _lists(connection):
+        if lists := suppression_lists(connection):
             content["lists"] = content_digest(connection, f"({lists})")
         if warehouse.exists(connection, "marts.lead_snapshots"):
             content["spells"] = content_digest(
@@ -253,7 +253,7 @@ def _require_day(connection: duckdb.DuckDBPyConnection, as_of: date) -> None:
         )
 
 
-def _lists(connection: duckdb.DuckDBPyConnection) -> str:
+def suppression_lists(connection: duckdb.DuckDBPyConnection) -> str:
     """Query over every suppression list that was ever landed; empty where there is none."""
     views = connection.execute(
         "select table_schema || '.' || table_name from information_schema.tables "
@@ -267,7 +267,7 @@ def _lists(connection: duckdb.DuckDBPyConnection) -> str:
 def _permissions(engine: Engine, connection: duckdb.DuckDBPyConnection, as_of: date) -> pd.DataFrame:
     known = arrow(connection, _PERMISSIONS_SQL)
     if engine.is_newest(as_of):
-        lists = _lists(connection)
+        lists = suppression_lists(connection)
         late = [_LISTED_SQL.format(lists=lists)] if lists else []
         late += [_LATE_SQL] if engine.warehouse.exists(connection, _LATE) else []
         known = pa.concat_tables([known, *(arrow(connection, sql).cast(known.schema) for sql in late)])

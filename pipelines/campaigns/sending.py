@@ -11,6 +11,7 @@ import sqlalchemy as sa
 
 from contracts.errors import PermanentError, SettingError
 from contracts.settings import Settings
+from pipelines.campaigns.rechecking import recheck_of
 from pipelines.campaigns.sinks import rates_of, sink_opener
 from pipelines.campaigns.standing import OUTBOX, sender_of, sinks_of
 from pipelines.resources import Engine
@@ -19,8 +20,7 @@ from recovery.delivery.approval import Sample, approve, verify_content
 from recovery.delivery.canary import Canary
 from recovery.delivery.counts import BatchCounts, count_batch
 from recovery.delivery.deliver import Delivery, Order, Report, Route
-from recovery.delivery.suppressed import SuppressedOnly
-from recovery.delivery.words import Recheck, TouchState
+from recovery.delivery.words import TouchState
 from recovery.delivery.worker import Terms
 from recovery.ledger import BatchRecord, BatchState, Ledger
 from recovery.ledger.engine import make_engine
@@ -61,7 +61,7 @@ def make_delivery(engine: Engine, ledger_engine: sa.Engine) -> Delivery:
     return Delivery(
         engine=ledger_engine,
         routes=[_route(name, settings) for name in names],
-        recheck=lambda: recheck_of(ledger_engine),
+        recheck=lambda: recheck_of(settings, ledger_engine),
         sender=Mailbox(facts.name, facts.from_address),
         control_dir=settings.var_dir / "control",
         is_paused=lambda: is_paused(settings.var_dir) or not settings.nurturing_enabled,
@@ -81,11 +81,6 @@ def _route(name: str, settings: Settings) -> Route:
         canary=Canary(settings.canary_size, timedelta(minutes=settings.canary_minutes)),
     )
     return Route(name, sink_opener(name, settings), terms=terms, workers=settings.delivery_workers)
-
-
-def recheck_of(ledger_engine: sa.Engine) -> Recheck:
-    """Permission, hours and caps as they are now."""
-    return SuppressedOnly(ledger_engine)
 
 
 class Sending:

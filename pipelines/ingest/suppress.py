@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 from dataclasses import dataclass
-from datetime import UTC
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -38,14 +38,17 @@ class SuppressionReport:
     columns: tuple[str, ...]
 
     def __str__(self) -> str:
-        told = f"{self.rows:,} addresses are suppressed from the next run on (read from {', '.join(self.columns)})."
+        told = f"{self.rows:,} addresses are suppressed from now on (read from {', '.join(self.columns)})."
         if self.rejected:
             told += f" {self.rejected:,} rows hold no address that could be read; raw.rejects will list them."
         return told
 
 
 def land_suppressions(engine: Engine, file: Path, *, reason: str) -> SuppressionReport:
-    """Land a list of e-mail addresses or phone numbers; the next run loads it. Landing it again changes nothing.
+    """Land a list of e-mail addresses or phone numbers, and write it into the ledger at once.
+
+    It holds from now on, also for a batch that was approved before; the next run loads it into the warehouse. Landing
+    it again changes nothing.
 
     A column of reasons in the file wins over `reason`. Dates in the file are kept where their format is certain.
 
@@ -87,10 +90,11 @@ def land_suppressions(engine: Engine, file: Path, *, reason: str) -> Suppression
                 threads=settings.duckdb_threads,
             )
     try:
-        outcome = _try(folder, delivery)
+        outcome, rows = _try(folder, delivery)
     except BadInputError:
         shutil.rmtree(folder, ignore_errors=True)
         raise
+    _record(engine, rows, reason, moment)
     columns = tuple(str(value["column"]) for value in mapping.values() if "column" in value)
     return SuppressionReport(outcome.rows_loaded, outcome.rows_rejected, columns)
 
@@ -111,8 +115,41 @@ def _mapping(file: Path, reason: str) -> dict[str, dict[str, Any]]:
     return mapping
 
 
-def _try(folder: Path, delivery: Delivery) -> Judgement:
-    """Judge the list as the next run will, in memory, so that a fault is told now."""
+def _record(
+    engine: Engine, rows: list[tuple[str | None, str | None, datetime | None]], reason: str, now: datetime
+) -> None:
+    """Write the refusals into the ledger; an address that bounced or opted out is closed alone, else every channel."""
+    from recovery.addresses import load_address_key
+    from recovery.ledger import ledger_url, open_ledger
+    from recovery.ledger.engine import writing
+    from recovery.permission import Stance
+    from recovery.permission.book import Entry, record_import
+
+    settings = engine.settings
+    key = load_address_key(settings.secrets_dir)
+    is_narrow = reason in (SuppressionReason.OPT_OUT.value, SuppressionReason.HARD_BOUNCE.value)
+    entries = [
+        Entry(
+            channel=("email" if number == 0 else "sms") if is_narrow else "all",
+            stance=Stance.REFUSED,
+            basis=reason,
+            source=OPERATOR,
+            address_hash=key.hash(address),
+            evidence="suppression list",
+            since=at,
+            sender_id=settings.sender_id,
+        )
+        for *addresses, at in rows
+        for number, address in enumerate(addresses)
+        if isinstance(address, str)
+    ]
+    explicit = settings.ledger_url.get_secret_value() if settings.ledger_url else None
+    with open_ledger(ledger_url(explicit, settings.var_dir)) as ledger, writing(ledger.engine) as connection:
+        record_import(connection, entries, now=now)
+
+
+def _try(folder: Path, delivery: Delivery) -> tuple[Judgement, list[tuple[Any, Any, Any]]]:
+    """Judge the list as the next run will, in memory, so that a fault is told now; also its addresses and dates."""
     spec = alias_table(delivery.crm).objects[_OBJECT]
     manifest = read_manifest(folder)
     record = manifest.deliveries[0]
@@ -130,10 +167,13 @@ def _try(folder: Path, delivery: Delivery) -> Judgement:
         connection.execute("set timezone = 'UTC'")
         register_places(connection)
         outcome = judge(connection, spec, reading)
+        rows = connection.execute(
+            "select email, phone, coalesce(occurred_at, ?) from judged where _reject is null", [record.exported_at]
+        ).fetchall()
     if outcome.rows_loaded == 0:
         raise BadInputError(
             "No row holds an address or a number that could be read.",
             where=str(delivery.path),
             remedy="The file needs a column of e-mail addresses, or of phone numbers that begin with +.",
         )
-    return outcome
+    return outcome, rows

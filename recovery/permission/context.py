@@ -13,6 +13,8 @@ from recovery.permission.facts import ContactFacts, Fact, Recipient, Stance
 
 # Raised when older contexts can no longer be read.
 _VERSION: Final = 1
+# Kind of its rows in the ledger's erasable table.
+CONTEXT: Final = "permission"
 _SETS: Final = ("countries", "states", "zones")
 _PLAIN: Final = ("has_country_conflict", "is_state_known", "has_address", "has_opt_out_source", "dormant_days")
 
@@ -63,14 +65,17 @@ def load_context(text: str | bytes) -> Context:
         facts = ContactFacts(
             recipient=Recipient(content["recipient"]),
             facts=frozenset(_load_fact(fact) for fact in content["facts"]),
-            **{name: frozenset(content[name]) for name in _SETS},
-            **{name: content[name] for name in _PLAIN},
+            **_plain_of(content),
         )
         return Context(facts, frozenset(content["address_hashes"]), content["is_job_related"], content["rules"])
     except (ValueError, KeyError, TypeError) as error:
         raise PermanentError(
             f"What a touch was planned on cannot be read: {error}.", where="contents", remedy="Plan the person again."
         ) from error
+
+
+def _plain_of(content: dict[str, Any]) -> dict[str, Any]:
+    return {name: frozenset(content[name]) for name in _SETS} | {name: content[name] for name in _PLAIN}
 
 
 def _dump_fact(fact: Fact) -> dict[str, Any]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime
 from typing import Any, Final
 
@@ -23,6 +23,7 @@ from recovery.permission import (
     Status,
     decide,
 )
+from recovery.permission.context import Context
 from recovery.permission.united_states import area_of, state_code
 from recovery.planning.history import Progress
 from recovery.planning.playbooks import Playbook, choose_playbook
@@ -51,6 +52,15 @@ FACT_COLUMNS: Final = (
 _BY_PHONE: Final = (Channel.SMS, Channel.CALL, Channel.CRM_TASK)
 
 
+@dataclass(frozen=True, slots=True)
+class Combination:
+    """Facts that several people share: a row of keys, their statements, and what the words are about."""
+
+    row: dict[Any, Any]
+    facts: frozenset[Fact]
+    is_job_related: bool
+
+
 @dataclass(frozen=True)
 class Permits:
     """Decisions per person and channel.
@@ -58,10 +68,20 @@ class Permits:
     Attributes:
         group: index into `decisions` for each person.
         decisions: for each group, the decision of each enabled channel in the playbook's order.
+        combinations: for each group, what the decisions were made from.
+        rules: under which they were made.
     """
 
     group: Ints
     decisions: tuple[dict[Channel, Decision], ...]
+    combinations: tuple[Combination, ...]
+    rules: RuleBook
+
+    def context(self, person: int, channel: Channel) -> Context:
+        """What a person's decision for a channel was made from, to be kept with the touch."""
+        found = self.combinations[self.group[person]]
+        facts = contact_of(found.row, found.facts, channel, self.rules)
+        return Context(facts, is_job_related=found.is_job_related, rules_sha256=self.rules.sha256)
 
     def is_allowed(self, channel: Channel) -> Bools:
         """For each person, whether the channel is allowed now or later today."""
@@ -103,11 +123,32 @@ def decide_all(
     keys = _keys(people, policy, progress, playbooks).assign(facts=code)
     group, distinct = _distinct(keys)
     by_name = {playbook.name: playbook for playbook in playbooks}
-    decisions = tuple(
-        _decide_group(row, sets[row["facts"]], by_name[row["playbook"]], policy, rules)
+    combinations = tuple(
+        Combination(row, sets[row["facts"]], by_name[row["playbook"]].content == "job_related")
         for row in distinct.to_dict("records")
     )
-    return Permits(group, decisions)
+    decisions = tuple(_decide(one, by_name[one.row["playbook"]], policy, rules) for one in combinations)
+    return Permits(group, decisions, combinations, rules)
+
+
+def contexts_of_person(people: pd.DataFrame, permissions: pd.DataFrame, rules: RuleBook) -> dict[Channel, Context]:
+    """What each channel would be decided from for one person, outside any plan; the words concern nobody's work.
+
+    Args:
+        people: one row, columns of `marts.dim_people`.
+        permissions: as in `decide_all`.
+        rules: from `load_rules`.
+    """
+    sets, code = _fact_sets(people, permissions)
+    row = pd.DataFrame(_own_keys(people, by_phone=True)).iloc[0].to_dict() | {"is_too_long": False}
+    days = people["dormant_days"].iloc[0]
+    # Whoever has no known dormancy has been silent for ever.
+    silent = int(days) if pd.notna(days) else 1_000_000
+    facts = {channel: contact_of(row, sets[int(code[0])], channel, rules) for channel in Channel}
+    return {
+        channel: Context(replace(found, dormant_days=silent), rules_sha256=rules.sha256)
+        for channel, found in facts.items()
+    }
 
 
 def _keys(
@@ -116,15 +157,7 @@ def _keys(
     """What a decision depends on, and nothing else, so that few combinations remain."""
     return pd.DataFrame(
         {
-            "country": people["country"],
-            "has_country_conflict": _flags(people["has_country_conflict"], unknown=True),
-            **_places(people, policy),
-            "time_zone": people["time_zone"],
-            "has_email": people["email"].notna() & (people["email"] != ""),
-            "has_phone": people["phone_e164"].notna() & (people["phone_e164"] != ""),
-            "has_email_opt_out_source": _flags(people["has_email_opt_out_source"], unknown=False),
-            "has_phone_opt_out_source": _flags(people["has_phone_opt_out_source"], unknown=False),
-            "recipient": _recipients(people),
+            **_own_keys(people, by_phone=any(policy.capacity.get(channel, 0) > 0 for channel in _BY_PHONE)),
             "is_too_long": (people["dormant_days"].astype("float64") > policy.max_dormancy_days)
             | people["dormant_days"].isna(),
             "playbook": progress.playbook,
@@ -133,13 +166,27 @@ def _keys(
     )
 
 
-def _places(people: pd.DataFrame, policy: PlanPolicy) -> dict[str, Any]:
+def _own_keys(people: pd.DataFrame, *, by_phone: bool) -> dict[str, Any]:
+    """What is known of people whatever the plan."""
+    return {
+        "country": people["country"],
+        "has_country_conflict": _flags(people["has_country_conflict"], unknown=True),
+        **_places(people, by_phone=by_phone),
+        "time_zone": people["time_zone"],
+        "has_email": people["email"].notna() & (people["email"] != ""),
+        "has_phone": people["phone_e164"].notna() & (people["phone_e164"] != ""),
+        "has_email_opt_out_source": _flags(people["has_email_opt_out_source"], unknown=False),
+        "has_phone_opt_out_source": _flags(people["has_phone_opt_out_source"], unknown=False),
+        "recipient": _recipients(people),
+    }
+
+
+def _places(people: pd.DataFrame, *, by_phone: bool) -> dict[str, Any]:
     """State of the address, state and zones of the area code, and whether the zone is only that of the state.
 
     Only calls, texts and tasks ask for the state; without such a channel it would only multiply the combinations.
     """
     count, nobody = len(people), np.full(len(people), "", dtype=object)
-    by_phone = any(policy.capacity.get(channel, 0) > 0 for channel in _BY_PHONE)
     american = (people["country"] == "US").to_numpy(dtype=bool, na_value=False)
     state = _mapped(people["state"], lambda text: state_code(text) or "") if american.any() else nobody
     prefix = people["phone_e164"].astype("object").where(people["phone_e164"].notna(), "").astype("str").str.slice(0, 5)
@@ -207,19 +254,18 @@ def _distinct(keys: pd.DataFrame) -> tuple[Ints, pd.DataFrame]:
     return code.astype(np.int64), keys.iloc[first].reset_index(drop=True)
 
 
-def _decide_group(
-    row: dict[Any, Any], facts: frozenset[Fact], playbook: Playbook, policy: PlanPolicy, rules: RuleBook
-) -> dict[Channel, Decision]:
+def _decide(one: Combination, playbook: Playbook, policy: PlanPolicy, rules: RuleBook) -> dict[Channel, Decision]:
     limits = PermissionPolicy(
         mode=policy.permission_mode,
         max_dormancy_days=0,
-        is_job_related=playbook.content == "job_related",
+        is_job_related=one.is_job_related,
         registrations=policy.registrations,
     )
     enabled = [
-        channel for channel in playbook.steps[int(row["step"]) - 1].channels if policy.capacity.get(channel, 0) > 0
+        channel for channel in playbook.steps[int(one.row["step"]) - 1].channels if policy.capacity.get(channel, 0) > 0
     ]
-    return {c: decide(contact_of(row, facts, c, rules), c, policy.release_at, limits, rules) for c in enabled}
+    now = policy.release_at
+    return {c: decide(contact_of(one.row, one.facts, c, rules), c, now, limits, rules) for c in enabled}
 
 
 def contact_of(row: dict[Any, Any], facts: frozenset[Fact], channel: Channel, rules: RuleBook) -> ContactFacts:
@@ -229,7 +275,7 @@ def contact_of(row: dict[Any, Any], facts: frozenset[Fact], channel: Channel, ru
     of the address, and only the address lifts those of an unknown state. A zone that only the state tells stands for
     every zone of that state.
     """
-    by_mail = channel is Channel.EMAIL
+    by_mail = channel in (Channel.EMAIL, Channel.AUDIENCE)
     country, zone, state = (row[name] for name in ("country", "time_zone", "state"))
     zones = {zone} if isinstance(zone, str) and zone else set()
     if row["is_zone_of_state"]:

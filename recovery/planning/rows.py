@@ -14,6 +14,7 @@ import pyarrow as pa
 
 from contracts.words import Arm, Channel
 from recovery.permission import UNLOCK, WORDS, Decision, Status
+from recovery.permission.context import dump_context
 from recovery.planning.permits import Permits
 from recovery.planning.policy import PlanPolicy
 from recovery.planning.power import smallest_visible_effect
@@ -43,6 +44,7 @@ PLAN_SCHEMA: Final = pa.schema(
         ("expires_at", pa.timestamp("us")),
         ("policy_version", pa.string()),
         ("alternatives", pa.string()),
+        ("permission", pa.string()),
     ]
 )
 _FROM_PEOPLE: Final = ("person_id", "account_id", "owner_id", "team_id", "source", "crm", "record_object", "record_id")
@@ -78,6 +80,7 @@ def plan_table(state: PlanState, permits: Permits, scores: pd.DataFrame, policy:
         "expires_at": pa.array(ends, pa.timestamp("us")),
         "policy_version": pa.array([version] * count, pa.string()),
         "alternatives": _alternatives(permits),
+        "permission": pa.array(_contexts(state, permits), pa.string()),
     }
     return pa.table(columns, schema=PLAN_SCHEMA)
 
@@ -105,6 +108,14 @@ def _windows(
     return begins, ends
 
 
+def _contexts(state: PlanState, permits: Permits) -> list[str | None]:
+    """What each chosen person's permission was decided from; None for everybody else."""
+    found: list[str | None] = [None] * len(state.people)
+    for row in np.flatnonzero(state.is_open).tolist():
+        found[row] = dump_context(permits.context(row, Channel(state.channel[row])))
+    return found
+
+
 def _alternatives(permits: Permits) -> pa.Array:
     words = [json.dumps({c.value: _outcome(d) for c, d in found.items()}) for found in permits.decisions]
     return pa.DictionaryArray.from_arrays(pa.array(permits.group, pa.int64()), pa.array(words, pa.string())).cast(
@@ -115,7 +126,8 @@ def _alternatives(permits: Permits) -> pa.Array:
 def _outcome(decision: Decision) -> str:
     if decision.status is Status.REFUSED:
         return decision.reason.value if decision.reason else "refused"
-    return f"allowed: {decision.basis}"
+    until = f" until {decision.expires_at:%Y-%m-%d}" if decision.expires_at else ""
+    return f"allowed: {decision.basis}{until}"
 
 
 def plan_facts(
