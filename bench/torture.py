@@ -1,38 +1,45 @@
-"""`make torture`: the large proofs in full, one suite each; a figure of correctness has the target 0."""
+"""Large proofs by name: `python -m bench.torture [NAME ...] [--share F]`; without a name, all of them.
+
+A suite takes its share of the full size (tests run a hundredth) and returns rows whose target is 0 wrong.
+"""
 
 from __future__ import annotations
 
 import argparse
 from collections.abc import Callable, Sequence
-from pathlib import Path
 from typing import Final
 
-from bench.rows import BENCH_DIR, Row, write_suite
+from bench.delivery_torture import canaries, failpoints, random_kills
+from bench.rows import Origin, Row, origin, write_suite
 from bench.table import show
-from bench.torture_permission import permission_rows
+from bench.torture_permission import HISTORIES, permission_rows
 
-TORTURE: Final[dict[str, Callable[[], list[Row]]]] = {
-    "permission": permission_rows,
+
+def _permission(_origin: Origin, share: float) -> list[Row]:
+    return permission_rows(max(1, int(HISTORIES * share)))
+
+
+TORTURE: Final[dict[str, Callable[[Origin, float], list[Row]]]] = {
+    "permission": _permission,
+    "delivery-kills": random_kills,
+    "delivery-failpoints": failpoints,
+    "delivery-canaries": canaries,
 }
 
 
-def run(names: Sequence[str], *, folder: Path = BENCH_DIR) -> list[Row]:
-    """Run suites in turn, write `<folder>/torture_<suite>.json` and show each."""
-    rows: list[Row] = []
-    for name in names:
-        found = TORTURE[name]()
-        write_suite(f"torture_{name}", found, folder=folder)
-        show(f"Torture: {name}", found)
-        rows += found
-    return rows
-
-
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Entry point; 1 when a target is missed."""
-    parser = argparse.ArgumentParser(prog="python -m bench.torture", description="The large proofs in full.")
-    parser.add_argument("suites", nargs="*", choices=[*TORTURE, []], help="default: every suite")
-    rows = run(parser.parse_args(arguments).suites or list(TORTURE))
-    return 0 if all(row.ok is not False for row in rows) else 1
+    """Run suites, print their rows, write `var/bench/torture-<name>.json`; 1 when a target is missed."""
+    parser = argparse.ArgumentParser(prog="python -m bench.torture", description="The large proofs.")
+    parser.add_argument("names", nargs="*", choices=[[], *TORTURE], help="suites; all without a name")
+    parser.add_argument("--share", type=float, default=1.0, help="share of the full size")
+    options = parser.parse_args(arguments)
+    is_good = True
+    for name in options.names or TORTURE:
+        rows = TORTURE[name](origin(), options.share)
+        write_suite(f"torture-{name}", rows)
+        show(f"Torture: {name}", rows)
+        is_good = is_good and all(row.ok is not False for row in rows)
+    return 0 if is_good else 1
 
 
 if __name__ == "__main__":

@@ -21,6 +21,8 @@ from recovery.ledger.store import BatchState
 
 GROUP: Final = 50
 _SENDABLE: Final = (BatchState.APPROVED.value, BatchState.RUNNING.value)
+_CHANNEL: Final = 5
+_NOT_BEFORE: Final = 12
 NO_CANARY: Final = Canary(size=1 << 40)
 COLUMNS: Final = (
     "touch_id", "batch_id", "person_id", "account_id", "sender_id", "channel", "playbook", "step", "cycle",
@@ -40,6 +42,7 @@ class Claim:
         lease_until: when others may take the worker for dead, naive UTC.
         retry_at: when a rate limit or the hold after the first slice lets more go; None where neither binds.
         is_canary_full: the first slice is out and not yet judged.
+        is_limited: the group counts against a rate limit.
     """
 
     claim_id: str
@@ -49,6 +52,7 @@ class Claim:
     lease_until: datetime
     retry_at: datetime | None = None
     is_canary_full: bool = False
+    is_limited: bool = False
 
 
 def claim_group(
@@ -81,7 +85,7 @@ def claim_group(
     claim_id = claim_id or uuid.uuid4().hex
     lease_until = now + lease
     with writing(engine, "claim") as connection:
-        batch = _batch(connection, batch_id)
+        batch = _batch(connection, batch_id, canary)
         if batch is None:
             return Claim(claim_id, sink, batch_id, (), lease_until)
         slice_room, held_until = room(connection, batch, canary, now=now)
@@ -94,17 +98,44 @@ def claim_group(
                 _start(connection, batch_id, now)
         touches = with_words(connection, rows)
     waits = held_until or (retry_at if free <= 0 else None)
-    return Claim(claim_id, sink, batch_id, touches, lease_until, waits, slice_room == 0)
+    return Claim(claim_id, sink, batch_id, touches, lease_until, waits, slice_room == 0, bool(limits))
 
 
-def _batch(connection: sa.Connection, batch_id: str) -> sa.Row[tuple[object, ...]] | None:
+def _batch(connection: sa.Connection, batch_id: str, canary: Canary) -> sa.Row[tuple[object, ...]] | None:
     """Row of a batch that may be sent; locked while its first slice is not judged."""
-    batch = tables.batches
-    query = sa.select(batch).where(batch.c.batch_id == batch_id, batch.c.state.in_(_SENDABLE))
-    row = connection.execute(query).one_or_none()
-    if row is not None and row.canary_passed_at is None:
-        row = connection.execute(query.with_for_update()).one_or_none()
+    row = connection.execute(_SENDABLE_BATCH, {"of_batch": batch_id}).one_or_none()
+    if row is not None and row.canary_passed_at is None and row.planned > 2 * canary.size:
+        row = connection.execute(_LOCKED_BATCH, {"of_batch": batch_id}).one_or_none()
     return row
+
+
+_TOUCH: Final = tables.touches
+_DUE: Final = (
+    sa.select(_TOUCH.c.touch_id)
+    .where(
+        _TOUCH.c.state == sa.literal_column("'approved'"),  # as text: only so is the partial index used
+        _TOUCH.c.sink == sa.bindparam("of_sink"),
+        _TOUCH.c.batch_id == sa.bindparam("of_batch"),
+        _TOUCH.c.not_before <= sa.bindparam("now"),
+    )
+    .order_by(_TOUCH.c.not_before, _TOUCH.c.touch_id)
+    .limit(sa.bindparam("most"))
+    .with_for_update(skip_locked=True)
+)
+# Built once: composing a statement costs more than running it.
+_TAKE: Final = (
+    sa.update(_TOUCH)
+    .where(_TOUCH.c.touch_id.in_(_DUE.scalar_subquery()))
+    .values(state=sa.literal_column("'claimed'"), claim_id=sa.bindparam("by_claim"), lease_until=sa.bindparam("until"))
+    .returning(*(_TOUCH.c[name] for name in COLUMNS))
+)
+_WORDS: Final = sa.select(
+    *(tables.contents.c[name] for name in ("ref_id", "address", "subject", "text", "html", "extra"))
+).where(tables.contents.c.kind == "touch", tables.contents.c.ref_id.in_(sa.bindparam("touches", expanding=True)))
+_SENDABLE_BATCH: Final = sa.select(tables.batches).where(
+    tables.batches.c.batch_id == sa.bindparam("of_batch"), tables.batches.c.state.in_(_SENDABLE)
+)
+_LOCKED_BATCH: Final = _SENDABLE_BATCH.with_for_update()
 
 
 def _take(
@@ -115,28 +146,17 @@ def _take(
     claim_id: str,
     lease_until: datetime,
     count: int,
-) -> list[dict[str, Any]]:
-    touch = tables.touches
-    due = (
-        sa.select(touch.c.touch_id)
-        .where(
-            touch.c.state == sa.literal_column("'approved'"),  # as text: only so is the partial index used
-            touch.c.sink == sink,
-            touch.c.batch_id == batch_id,
-            touch.c.not_before <= now,
-        )
-        .order_by(touch.c.not_before, touch.c.touch_id)
-        .limit(count)
-        .with_for_update(skip_locked=True)
-    )
-    take = (
-        sa.update(touch)
-        .where(touch.c.touch_id.in_(due.scalar_subquery()))
-        .values(state=TouchState.CLAIMED.value, claim_id=claim_id, lease_until=lease_until)
-        .returning(*(touch.c[name] for name in COLUMNS))
-    )
-    rows = [dict(row._mapping) for row in connection.execute(take)]
-    return sorted(rows, key=lambda row: (row["not_before"], row["touch_id"]))
+) -> list[tuple[Any, ...]]:
+    values = {
+        "of_sink": sink,
+        "of_batch": batch_id,
+        "now": now,
+        "most": count,
+        "by_claim": claim_id,
+        "until": lease_until,
+    }
+    rows = [tuple(row) for row in connection.execute(_TAKE, values)]
+    return sorted(rows, key=lambda row: (row[_NOT_BEFORE], row[0]))
 
 
 def _start(connection: sa.Connection, batch_id: str, now: datetime) -> None:
@@ -149,31 +169,19 @@ def _start(connection: sa.Connection, batch_id: str, now: datetime) -> None:
     append_audit(connection, [AuditEntry("batch_started", batch_id, {})], at=now)
 
 
-def with_words(connection: sa.Connection, rows: list[dict[str, Any]]) -> tuple[ClaimedTouch, ...]:
+def with_words(connection: sa.Connection, rows: Sequence[tuple[Any, ...]]) -> tuple[ClaimedTouch, ...]:
     """Claimed rows (columns `COLUMNS`) with their words from the erasable table."""
     if not rows:
         return ()
-    content = tables.contents
-    query = sa.select(
-        content.c.ref_id, content.c.address, content.c.subject, content.c.text, content.c.html, content.c.extra
-    ).where(content.c.kind == "touch", content.c.ref_id.in_([row["touch_id"] for row in rows]))
-    words = {row.ref_id: row for row in connection.execute(query)}
-    return tuple(_claimed(row, words.get(row["touch_id"])) for row in rows)
+    found = connection.execute(_WORDS, {"touches": [row[0] for row in rows]})
+    words: dict[str, tuple[Any, ...]] = {row[0]: tuple(row)[1:] for row in found}
+    return tuple(_claimed(row, words.get(row[0], ())) for row in rows)
 
 
-def _claimed(row: dict[str, Any], words: Any) -> ClaimedTouch:
-    channel = Channel(row.pop("channel"))
-    if words is None:
-        return ClaimedTouch(**row, channel=channel)
-    return ClaimedTouch(
-        **row,
-        channel=channel,
-        address=words.address,
-        subject=words.subject,
-        text=words.text,
-        html=words.html,
-        extra=words.extra,
-    )
+def _claimed(row: tuple[Any, ...], words: tuple[Any, ...]) -> ClaimedTouch:
+    """Both in the order of the fields; without words the address stays None."""
+    fields: tuple[Any, ...] = (*row[:_CHANNEL], Channel(row[_CHANNEL]), *row[_CHANNEL + 1 :], *words)
+    return ClaimedTouch(*fields)
 
 
 def next_due(engine: sa.Engine, *, sink: str, batch_id: str) -> datetime | None:

@@ -15,12 +15,25 @@ import sqlalchemy as sa
 
 from contracts.words import Channel
 from recovery.delivery.words import Settlement, TouchState
-from recovery.ledger import schema as tables
+from recovery.ledger.plain import run, run_many
 
 if TYPE_CHECKING:
     from recovery.delivery.claim import Claim
 
 _DAYS: Final = 7
+_ADD: Final = (
+    "insert into ledger_facts (name, number, value) values (?, ?, '') "
+    "on conflict (name) do update set number = ledger_facts.number + excluded.number"
+)
+_NUMBERS: Final = f"select name, number from ledger_facts where name in ({', '.join('?' * (3 + _DAYS))})"
+_EVENTS: Final = """
+    select e.kind, t.batch_id, count(distinct e.touch_id)
+    from provider_events as e
+    inner join touches as t on e.touch_id = t.touch_id
+    where e.kind in ('hard_bounce', 'complaint', 'opt_out') and e.received_at >= ? and t.sender_id = ?
+        and t.channel = ?
+    group by e.kind, t.batch_id
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,13 +127,7 @@ def add_figures(connection: sa.Connection, claim: Claim, settlements: Sequence[S
             added[f"{batch}/errors"] += 1
         if settlement.suppresses:
             added[f"{batch}/hard_bounces"] += 1
-    if not added:
-        return
-    statement = sa.text(
-        "insert into ledger_facts (name, number, value) values (:name, :number, '') "
-        "on conflict (name) do update set number = ledger_facts.number + excluded.number"
-    )
-    connection.execute(statement, [{"name": name, "number": number} for name, number in sorted(added.items())])
+    run_many(connection, _ADD, sorted(added.items()))
 
 
 def read_figures(
@@ -130,23 +137,9 @@ def read_figures(
     batch = f"batch/{batch_id}/{channel.value}"
     days = [f"week/{sender_id}/{channel.value}/{(now - timedelta(days=n)).date()}" for n in range(_DAYS)]
     names = [f"{batch}/{kind}" for kind in ("tried", "errors", "hard_bounces")]
-    facts = tables.ledger_facts
-    rows = connection.execute(sa.select(facts.c.name, facts.c.number).where(facts.c.name.in_([*names, *days])))
-    numbers = {row.name: int(row.number) for row in rows}
-    event, touch = tables.provider_events, tables.touches
-    week = now - timedelta(days=_DAYS)
-    later = (
-        sa.select(event.c.kind, touch.c.batch_id, sa.func.count(sa.distinct(event.c.touch_id)))
-        .join(touch, touch.c.touch_id == event.c.touch_id)
-        .where(
-            event.c.kind.in_(["hard_bounce", "complaint", "opt_out"]),
-            event.c.received_at >= week,
-            touch.c.sender_id == sender_id,
-            touch.c.channel == channel.value,
-        )
-        .group_by(event.c.kind, touch.c.batch_id)
-    )
-    events: dict[tuple[str, str], int] = {(row[0], row[1]): int(row[2]) for row in connection.execute(later)}
+    numbers = {row[0]: int(row[1]) for row in run(connection, _NUMBERS, (*names, *days))}
+    found = run(connection, _EVENTS, (now - timedelta(days=_DAYS), sender_id, channel.value))
+    events = {(row[0], row[1]): int(row[2]) for row in found}
     return Figures(
         tried=numbers.get(names[0], 0),
         errors=numbers.get(names[1], 0),

@@ -71,12 +71,18 @@ def check_in(engine: sa.Engine, folder: Path, *, now: datetime, adopt: str = "")
             trouble = _trouble(connection, known, written, inode)
             if trouble is not None and not adopt:
                 raise _refused(trouble, path)
+            if written is None:  # so that a death before the file is written shows as a file that is behind
+                _write(path, Stamp(0, "", inode, 0, ""))
             stamp = _raise(connection, house, known, written, inode)
             if trouble is not None:
                 append_audit(connection, [AuditEntry("ledger_adopted", house, {"why": adopt})], at=now)
-        write_atomic(path, json.dumps(asdict(stamp), indent=2).encode() + b"\n")
-        reach("generation.written")
+        _write(path, stamp)
     return stamp
+
+
+def _write(path: Path, stamp: Stamp) -> None:
+    write_atomic(path, json.dumps(asdict(stamp), indent=2).encode() + b"\n")
+    reach("generation.written")
 
 
 def _neighbour(folder: Path) -> tuple[str, int]:
@@ -119,9 +125,10 @@ def _known(connection: sa.Connection, house: str) -> _Known:
 
 
 def _trouble(connection: sa.Connection, known: _Known, written: Stamp | None, inode: int) -> str | None:
+    if (written is None and known.number > 0) or (known.number == 0 and known.has_others):
+        return "The ledger has sent before, but from another folder"
     if written is None:
-        is_new = known.number == 0 and not known.has_others
-        return None if is_new else "The ledger has sent before, but from another folder"
+        return None
     if written.inode != inode:
         return "The folder of state was copied or restored"
     if known.number < written.number:
@@ -158,5 +165,5 @@ def _refused(trouble: str, path: Path) -> PermanentError:
         f"{trouble}: touches that look unsent may have left already.",
         where=str(path),
         remedy="Find out what was sent since the copy was made, cancel or resolve those touches, then run "
-        '`recovery deliver --adopt "who and why"`.',
+        '`recovery deliver --send --adopt "who and why"`.',
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import uuid
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Any, Final
+from typing import Final
 
 import sqlalchemy as sa
 
@@ -17,8 +17,7 @@ from recovery.delivery.words import FINAL, Settlement, TouchState
 from recovery.ledger import schema as tables
 from recovery.ledger.audit import AuditEntry, append_audit
 from recovery.ledger.engine import writing
-
-_HELD: Final = (TouchState.CLAIMED.value, TouchState.UNKNOWN.value)
+from recovery.ledger.plain import run_many
 
 
 def mark_group(
@@ -44,7 +43,8 @@ def mark_group(
         _write_attempts(connection, claim, settlements, worker, now)
         _suppress(connection, claim, settlements, now)
         add_figures(connection, claim, settlements, now=now)
-        end_slot(connection, claim_id=claim.claim_id, count=sum(bool(s.attempt) for s in settlements), now=now)
+        if claim.is_limited:
+            end_slot(connection, claim_id=claim.claim_id, count=sum(bool(s.attempt) for s in settlements), now=now)
         content = {
             "claim": claim.claim_id,
             "sink": claim.sink,
@@ -54,93 +54,74 @@ def mark_group(
     return len(settlements) - matched
 
 
+_SETTLE: Final = """
+    update touches set state = ?, reason = ?, not_before = ?, attempts = ?, settled_at = ?, lease_until = null
+    where touch_id = ? and claim_id = ? and state in ('claimed', 'unknown')
+"""
+# A reaped attempt has the same number: the receipt replaces the guess.
+_ATTEMPT: Final = """
+    insert into attempts (touch_id, number, claim_id, worker, sink, outcome, code, provider_id, at)
+    values (?, ?, ?, ?, ?, ?, ?, ?, ?)
+    on conflict (touch_id, number) do update set claim_id = excluded.claim_id, worker = excluded.worker,
+        sink = excluded.sink, outcome = excluded.outcome, code = excluded.code, provider_id = excluded.provider_id,
+        at = excluded.at
+"""
+# The same mark a second time, after a lost connection, adds nothing.
+_SUPPRESS: Final = """
+    insert into suppressions
+        (suppression_id, address_hash, person_id, sender_id, channel, reason, source, since, recorded_at)
+    values (?, ?, ?, ?, ?, ?, ?, ?, ?)
+    on conflict (suppression_id) do nothing
+"""
+
+
 def _settle(connection: sa.Connection, claim: Claim, settlements: Sequence[Settlement], now: datetime) -> int:
-    touch = tables.touches
-    change = (
-        sa.update(touch)
-        .where(
-            touch.c.touch_id == sa.bindparam("key"),
-            touch.c.claim_id == claim.claim_id,
-            touch.c.state.in_([sa.literal_column(f"'{state}'") for state in _HELD]),
-        )
-        .values(
-            state=sa.bindparam("new_state"),
-            reason=sa.bindparam("new_reason"),
-            not_before=sa.bindparam("due"),
-            attempts=sa.bindparam("tries"),
-            settled_at=sa.bindparam("settled"),
-            lease_until=None,
-        )
-    )
     known = {touch.touch_id: touch for touch in claim.touches}
-    rows = [
-        {
-            "key": s.touch_id,
-            "new_state": s.state.value,
-            "new_reason": s.reason,
-            "due": s.not_before or known[s.touch_id].not_before,
-            "tries": known[s.touch_id].attempts + bool(s.attempt),
-            "settled": now if s.state in FINAL else None,
-        }
-        for s in settlements
-    ]
-    return int(connection.execute(change, rows).rowcount)
+    rows = []
+    for s in settlements:
+        touch = known[s.touch_id]
+        settled = now if s.state in FINAL else None
+        tries = touch.attempts + bool(s.attempt)
+        due = s.not_before or touch.not_before
+        rows.append((s.state.value, s.reason, due, tries, settled, s.touch_id, claim.claim_id))
+    return run_many(connection, _SETTLE, rows)
 
 
 def _write_attempts(
     connection: sa.Connection, claim: Claim, settlements: Sequence[Settlement], worker: str, now: datetime
 ) -> None:
-    known = {touch.touch_id: touch for touch in claim.touches}
-    rows: list[dict[str, Any]] = [
-        {
-            "touch_id": s.touch_id,
-            "number": known[s.touch_id].attempts + 1,
-            "claim_id": claim.claim_id,
-            "worker": worker,
-            "sink": claim.sink,
-            "outcome": s.attempt,
-            "code": s.code,
-            "provider_id": s.provider_id or None,
-            "at": now,
-        }
-        for s in settlements
-        if s.attempt
-    ]
-    if rows:  # a reaped attempt has the same number: the receipt replaces the guess
-        names = list(rows[0])
-        updates = ", ".join(f"{name} = excluded.{name}" for name in names[2:])
-        statement = sa.text(
-            f"insert into attempts ({', '.join(names)}) values ({', '.join(f':{name}' for name in names)}) "
-            f"on conflict (touch_id, number) do update set {updates}"
-        ).bindparams(sa.bindparam("at", type_=sa.DateTime))
-        connection.execute(statement, rows)
+    known = {touch.touch_id: touch.attempts for touch in claim.touches}
+    fixed = (claim.claim_id, worker, claim.sink)
+    run_many(
+        connection,
+        _ATTEMPT,
+        [
+            (s.touch_id, known[s.touch_id] + 1, *fixed, s.attempt, s.code, s.provider_id or None, now)
+            for s in settlements
+            if s.attempt
+        ],
+    )
 
 
 def _suppress(connection: sa.Connection, claim: Claim, settlements: Sequence[Settlement], now: datetime) -> None:
     bounced = {s.touch_id for s in settlements if s.suppresses}
+    reason, source = SuppressionReason.HARD_BOUNCE.value, f"sink:{claim.sink}"
     rows = [
-        {
-            "suppression_id": uuid.uuid5(uuid.NAMESPACE_OID, f"{touch.touch_id}:{claim.claim_id}").hex,
-            "address_hash": touch.address_hash,
-            "person_id": touch.person_id,
-            "sender_id": touch.sender_id,
-            "channel": touch.channel.value,
-            "reason": SuppressionReason.HARD_BOUNCE.value,
-            "source": f"sink:{claim.sink}",
-            "since": now,
-            "recorded_at": now,
-        }
+        (
+            uuid.uuid5(uuid.NAMESPACE_OID, f"{touch.touch_id}:{claim.claim_id}").hex,
+            touch.address_hash,
+            touch.person_id,
+            touch.sender_id,
+            touch.channel.value,
+            reason,
+            source,
+            now,
+            now,
+        )
         for touch in claim.touches
         if touch.touch_id in bounced and touch.address_hash
     ]
-    if rows:  # the same mark a second time, after a lost connection, adds nothing
-        names = ", ".join(rows[0])
-        values = ", ".join(f":{name}" for name in rows[0])
-        statement = sa.text(
-            f"insert into suppressions ({names}) values ({values}) on conflict (suppression_id) do nothing"
-        )
-        moments = [sa.bindparam(name, type_=sa.DateTime) for name in ("since", "recorded_at")]
-        connection.execute(statement.bindparams(*moments), rows)
+    run_many(connection, _SUPPRESS, rows)
 
 
 def give_back(engine: sa.Engine, claim_id: str) -> int:

@@ -141,7 +141,7 @@ def _claim_again(
             .values(state=TouchState.CLAIMED.value, claim_id=claim_id, lease_until=until)
             .returning(*(touch.c[name] for name in COLUMNS))
         )
-        taken = [dict(row._mapping) for row in connection.execute(change)]
+        taken = [tuple(row) for row in connection.execute(change)]
         return Claim(claim_id, sink, batch_id, with_words(connection, taken), until)
 
 

@@ -41,6 +41,7 @@ class Terms:
         rates: limits of the sink.
         canary: how a batch begins.
         limits: figures at which a batch stops.
+        look_seconds: how long figures that were good are believed.
     """
 
     lease: timedelta = timedelta(minutes=5)
@@ -48,6 +49,7 @@ class Terms:
     rates: tuple[RateLimit, ...] = ()
     canary: Canary = NO_CANARY
     limits: Limits = DEFAULT_LIMITS
+    look_seconds: float = 0.25
 
 
 DEFAULT_TERMS: Final = Terms()
@@ -95,6 +97,7 @@ class Worker:
         self._pace = SlicePace()
         self._lost_claim: str | None = None
         self._sulk = _SULK[0]
+        self._looked: dict[str, float] = {}
 
     def step(self, batch_id: str, *, sender_id: str, channels: Sequence[Channel]) -> Step:
         """Claim one group of a batch, handle and mark it.
@@ -106,8 +109,10 @@ class Worker:
         now = self._hands.clock()
         if self._hands.must_stop():
             return Step(Outcome.STOPPED)
-        if self._breaks(batch_id, sender_id, channels, now):
-            return Step(Outcome.STOPPED)
+        if time.monotonic() >= self._looked.get(batch_id, 0.0) + self._terms.look_seconds:
+            if self._breaks(batch_id, sender_id, channels, now):
+                return Step(Outcome.STOPPED)
+            self._looked[batch_id] = time.monotonic()
         claim = self._claim(batch_id, now)
         if not claim.touches:
             if claim.retry_at is not None or claim.is_canary_full:
@@ -128,6 +133,8 @@ class Worker:
         if handled.error is not None:
             raise handled.error
         tried = [s for s in handled.settlements if s.attempt]
+        if any(s.attempt != ReceiptStatus.SENT.value for s in tried):
+            self._looked.clear()
         if tried and all(s.attempt == ReceiptStatus.PASSING.value for s in tried):
             wait, self._sulk = self._sulk, min(2 * self._sulk, _SULK[1])
             return Step(Outcome.WAITS, handled.settlements, self._hands.clock() + wait)

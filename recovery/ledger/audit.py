@@ -16,9 +16,11 @@ from typing import Any, Final
 import sqlalchemy as sa
 
 from recovery.ledger import schema as tables
+from recovery.ledger.plain import run, run_many
 
 _HEAD: Final = "audit_head"
 GENESIS: Final = "0" * 64
+_READ_HEAD: Final = "select number, value from ledger_facts where name = ?"
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,40 +70,26 @@ def append_audit(connection: sa.Connection, entries: Sequence[AuditEntry], *, at
         number += 1
         payload = json.dumps(entry.payload, sort_keys=True, separators=(",", ":"))
         previous = _hash(previous, number, at, entry.kind, entry.subject, payload)
-        rows.append(
-            {
-                "seq": number,
-                "at": at,
-                "kind": entry.kind,
-                "subject": entry.subject,
-                "payload": payload,
-                "hash": previous,
-            }
-        )
-    connection.execute(sa.insert(tables.audit), rows)
-    head = tables.ledger_facts
-    connection.execute(sa.update(head).where(head.c.name == _HEAD).values(number=number, value=previous))
+        rows.append((number, at, entry.kind, entry.subject, payload, previous))
+    run_many(connection, "insert into audit (seq, at, kind, subject, payload, hash) values (?, ?, ?, ?, ?, ?)", rows)
+    run(connection, "update ledger_facts set number = ?, value = ? where name = ?", (number, previous, _HEAD))
     return previous
 
 
 def read_head(connection: sa.Connection) -> tuple[int, str]:
     """Number and hash of the newest row; 0 and zeros before the first."""
-    head = tables.ledger_facts
-    row = connection.execute(sa.select(head.c.number, head.c.value).where(head.c.name == _HEAD)).one_or_none()
-    return (0, GENESIS) if row is None else (int(row.number), str(row.value))
+    row = run(connection, _READ_HEAD, (_HEAD,)).one_or_none()
+    return (0, GENESIS) if row is None else (int(row[0]), str(row[1]))
 
 
 def _locked_head(connection: sa.Connection) -> tuple[int, str]:
-    head = tables.ledger_facts
-    query = sa.select(head.c.number, head.c.value).where(head.c.name == _HEAD).with_for_update()
-    row = connection.execute(query).one_or_none()
+    query = _READ_HEAD if connection.dialect.name == "sqlite" else f"{_READ_HEAD} for update"  # SQLite has one writer
+    row = run(connection, query, (_HEAD,)).one_or_none()
     if row is None:
-        insert = sa.text(
-            "insert into ledger_facts (name, number, value) values (:name, 0, :value) on conflict (name) do nothing"
-        )
-        connection.execute(insert, {"name": _HEAD, "value": GENESIS})
-        row = connection.execute(query).one()
-    return int(row.number), str(row.value)
+        insert = "insert into ledger_facts (name, number, value) values (?, 0, ?) on conflict (name) do nothing"
+        run(connection, insert, (_HEAD, GENESIS))
+        row = run(connection, query, (_HEAD,)).one()
+    return int(row[0]), str(row[1])
 
 
 def _hash(previous: str, seq: int, at: datetime, kind: str, subject: str, payload: str) -> str:

@@ -8,6 +8,17 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
+from bench.delivery_world import (
+    NOON,
+    Clock,
+    RecordingSink,
+    accept,
+    approved,
+    delivered,
+    make_delivery,
+    make_touch,
+    make_worker,
+)
 from contracts.words import Channel
 from recovery.delivery.control import cancel_batch, pause_batch, resume_batch
 from recovery.delivery.counts import count_batch
@@ -20,17 +31,6 @@ from recovery.ledger.audit import verify_chain
 from recovery.ledger.engine import reading
 from recovery.ledger.schema import metadata
 from recovery.sinks.protocol import OutgoingTouch, Receipt, ReceiptStatus, SinkUnusableError
-from tests.recovery.delivery.world import (
-    NOON,
-    Clock,
-    RecordingSink,
-    accept,
-    approved,
-    delivered,
-    make_delivery,
-    make_touch,
-    make_worker,
-)
 
 CHANNELS = [Channel.EMAIL]
 
@@ -56,7 +56,7 @@ def test_a_batch_leaves_once_and_completely(ledger: Ledger, engine: sa.Engine, t
 
 
 def test_nothing_leaves_without_approval(ledger: Ledger, engine: sa.Engine, tmp_path: Path) -> None:
-    from tests.recovery.delivery.world import record
+    from bench.delivery_world import record
 
     batch = record(ledger, [make_touch(1)])
     make_delivery(engine, tmp_path).run(Order())

@@ -1,4 +1,4 @@
-"""Batches, sinks and clocks for the delivery's tests; everything real but the people."""
+"""Batches, sinks and clocks to try the delivery on; everything real but the people."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from recovery.ledger import BatchRecord, BatchState, Ledger
 from recovery.sinks.protocol import Mailbox, OutgoingTouch, Receipt, ReceiptStatus
 
 DAY = date(2026, 6, 1)
-NOON = datetime(2026, 6, 1, 12)
+NOON = datetime(2026, 6, 1, 12)  # noqa: DTZ001 - naive UTC, as the ledger keeps it
 SENDER = Mailbox("Acme", "hello@acme.example")
 KEY = address_key_of(b"k" * 32)
 
@@ -37,9 +37,11 @@ class Clock:
         self.now = now
 
     def __call__(self) -> datetime:
+        """Now, naive UTC."""
         return self.now
 
     def sleep(self, seconds: float) -> None:
+        """Move on."""
         self.now += timedelta(seconds=seconds)
 
 
@@ -138,6 +140,7 @@ class RecordingSink:
         self.is_closed = False
 
     def send(self, touches: Sequence[OutgoingTouch]) -> Sequence[Receipt]:
+        """See `Sink.send`."""
         receipts = []
         for touch in touches:
             receipt = self._behaviour(touch)
@@ -147,10 +150,12 @@ class RecordingSink:
             receipts.append(receipt)
         return receipts
 
-    def look_up(self, touch_ids: Sequence[str]) -> Mapping[str, ReceiptStatus] | None:
+    def look_up(self, touch_ids: Sequence[str]) -> Mapping[str, ReceiptStatus] | None:  # noqa: ARG002 - the protocol's
+        """It cannot be asked."""
         return None
 
     def close(self) -> None:
+        """Let go of the file."""
         if not self.is_closed:
             os.close(self._handle)
             self.is_closed = True
@@ -182,7 +187,7 @@ def make_delivery(
     route = Route(
         "test",
         open_sink or (lambda: RecordingSink(folder, behaviour)),  # type: ignore[arg-type]
-        terms=terms or Terms(),
+        terms=terms or Terms(look_seconds=0.0),
         workers=workers,
     )
     return Delivery(
@@ -217,4 +222,4 @@ def make_worker(
         must_stop=must_stop,
         draw=random.Random(7),
     )
-    return Worker(engine, hands, terms or Terms(), name="w", sleep=lambda _s: None)
+    return Worker(engine, hands, terms or Terms(look_seconds=0.0), name="w", sleep=lambda _s: None)

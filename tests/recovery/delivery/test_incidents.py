@@ -1,0 +1,460 @@
+"""Incidents of other systems (D, L, W and N of the incident list), reproduced; the product holds."""
+
+from __future__ import annotations
+
+import random
+import shutil
+import sqlite3
+import threading
+from collections import Counter
+from datetime import date, datetime, timedelta
+from pathlib import Path
+
+import pytest
+import sqlalchemy as sa
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from bench.delivery_world import (
+    NOON,
+    Clock,
+    RecordingSink,
+    accept,
+    approved,
+    delivered,
+    make_delivery,
+    make_touch,
+    make_worker,
+    record,
+)
+from contracts.errors import PassingError, PermanentError
+from contracts.words import Channel
+from recovery.delivery.canary import Canary
+from recovery.delivery.claim import claim_group, reap
+from recovery.delivery.control import pause_batch, resume_batch
+from recovery.delivery.counts import count_batch
+from recovery.delivery.deliver import Order
+from recovery.delivery.figures import DEFAULT_LIMITS, Figures, judge
+from recovery.delivery.rates import RateLimit
+from recovery.delivery.words import TouchState
+from recovery.delivery.worker import Outcome, Terms
+from recovery.ledger import BatchState, Ledger, open_ledger
+from recovery.ledger.engine import make_engine, writing
+from recovery.ledger.schema import metadata
+from recovery.sinks.protocol import OutgoingTouch, Receipt, ReceiptStatus
+
+EMAIL = [Channel.EMAIL]
+
+
+def once(touches: int) -> dict[str, int]:
+    return {f"t{n:07d}-1": 1 for n in range(touches)}
+
+
+def test_d1_a_server_that_hangs_up_gets_each_message_once(ledger: Ledger, engine: sa.Engine, tmp_path: Path) -> None:
+    seen = Counter[str]()
+
+    def hangs_up(touch: OutgoingTouch) -> Receipt:
+        seen["all"] += 1
+        if seen["all"] % 25 == 0:
+            return Receipt(touch.touch_id, ReceiptStatus.PASSING, code="closed")
+        return accept(touch)
+
+    batch = approved(ledger, engine, [make_touch(n) for n in range(300)], retry_budget=20)
+    clock = Clock()
+    for _ in range(20):
+        make_delivery(engine, tmp_path, behaviour=hangs_up, clock=clock).run(Order())
+        clock.sleep(600)
+    assert delivered(tmp_path) == once(300)
+    assert count_batch(engine, batch).by_state == {(TouchState.SENT, ""): 300}
+
+
+def test_d2_pauses_and_resumes_at_random_send_nothing_twice(ledger: Ledger, engine: sa.Engine, tmp_path: Path) -> None:
+    batch = approved(ledger, engine, [make_touch(n) for n in range(200)])
+    draw = random.Random(7)
+    sink = RecordingSink(tmp_path)
+    for _ in range(40):
+        stop_after = draw.randrange(1, 6)
+        calls = iter(range(1_000))
+        worker = make_worker(engine, sink, must_stop=lambda c=calls, s=stop_after: next(c) >= s)
+        worker.step(batch, sender_id="main", channels=EMAIL)
+        if draw.random() < 0.5 and count_batch(engine, batch).open:
+            pause_batch(engine, batch, reason="test", now=NOON)
+            assert worker.step(batch, sender_id="main", channels=EMAIL).settlements == ()
+            resume_batch(engine, batch, reason="test", now=NOON)
+    make_delivery(engine, tmp_path).run(Order())
+    assert delivered(tmp_path) == once(200)
+
+
+@pytest.mark.parametrize("answer", ["451", "timeout"])
+def test_d3_an_error_after_acceptance_is_unknown_and_never_sent_again(
+    ledger: Ledger, engine: sa.Engine, tmp_path: Path, answer: str
+) -> None:
+    unclear = lambda touch: Receipt(touch.touch_id, ReceiptStatus.UNKNOWN, code=answer)  # noqa: E731
+    batch = approved(ledger, engine, [make_touch(n) for n in range(10)])
+    for hour in range(5):
+        make_delivery(engine, tmp_path, behaviour=unclear, clock=Clock(NOON + timedelta(hours=hour))).run(Order())
+    assert delivered(tmp_path) == once(10)
+    assert count_batch(engine, batch).total(TouchState.UNKNOWN) == 10
+
+
+def half_sent(folder: Path) -> str:
+    url = f"sqlite:///{folder / 'ledger.sqlite'}"
+    with open_ledger(url) as ledger:
+        batch = approved(ledger, ledger.engine, [make_touch(n) for n in range(100)])
+        sink = RecordingSink(folder)
+        delivery = make_delivery(ledger.engine, folder, terms=Terms(group=10), open_sink=lambda: sink)
+        delivery.progress = lambda _settlements: delivery.drain()
+        delivery.run(Order(batch_id=batch))
+    return url
+
+
+def test_d4_a_copied_folder_sends_nothing_until_it_is_adopted(tmp_path: Path) -> None:
+    here, copy = tmp_path / "here", tmp_path / "copy"
+    here.mkdir()
+    half_sent(here)
+    shutil.copytree(here, copy)
+    engine = make_engine(f"sqlite:///{copy / 'ledger.sqlite'}")
+    with pytest.raises(PermanentError, match="copied or restored"):
+        make_delivery(engine, copy).run(Order())
+    assert sum(delivered(copy).values()) == 10
+    make_delivery(make_engine(f"sqlite:///{here / 'ledger.sqlite'}"), here).run(Order())
+    assert delivered(here) == once(100)
+    make_delivery(engine, copy).run(Order(adopt="ann: the old house burned down"))
+    assert sum(delivered(copy).values()) == 100
+
+
+def test_d4_a_restored_database_sends_nothing(tmp_path: Path) -> None:
+    half_sent(tmp_path)
+    path = tmp_path / "ledger.sqlite"
+    engine = make_engine(f"sqlite:///{path}")
+    plain = sqlite3.connect(path)
+    plain.execute(f"vacuum into '{tmp_path / 'snapshot.sqlite'}'")
+    plain.close()
+    make_delivery(engine, tmp_path).run(Order())
+    assert delivered(tmp_path) == once(100)
+    for leftover in tmp_path.glob("ledger.sqlite-*"):
+        leftover.unlink()
+    shutil.copyfile(tmp_path / "snapshot.sqlite", path)
+    with pytest.raises(PermanentError, match="older than what has left"):
+        make_delivery(make_engine(f"sqlite:///{path}"), tmp_path).run(Order())
+    assert delivered(tmp_path) == once(100)
+
+
+def test_d4_w5_an_expired_touch_never_leaves(ledger: Ledger, engine: sa.Engine, tmp_path: Path) -> None:
+    touches = [make_touch(n, closes=NOON + timedelta(hours=1 if n % 2 else 9)) for n in range(20)]
+    batch = approved(ledger, engine, touches)
+    make_delivery(engine, tmp_path, clock=Clock(NOON + timedelta(hours=5))).run(Order())
+    assert set(delivered(tmp_path)) == {f"t{n:07d}-1" for n in range(0, 20, 2)}
+    assert count_batch(engine, batch).by_state == {(TouchState.SENT, ""): 10, (TouchState.SKIPPED, "expired"): 10}
+
+
+def test_d5_workers_released_from_one_barrier_share_no_touch(url: str, ledger: Ledger, engine: sa.Engine) -> None:
+    batch = approved(ledger, engine, [make_touch(n) for n in range(240)])
+    barrier, claimed = threading.Barrier(8), list[str]()
+
+    def work() -> None:
+        own = make_engine(url, connections=1)
+        barrier.wait()
+        for _ in range(6):
+            claim = claim_group(own, sink="test", batch_id=batch, now=NOON, lease=timedelta(minutes=5), size=5)
+            claimed.extend(touch.touch_id for touch in claim.touches)
+        own.dispose()
+
+    threads = [threading.Thread(target=work) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert Counter(claimed) == once(240)
+
+
+def test_d6_d11_one_person_in_five_segments_or_duplicate_rows_gets_one_touch(ledger: Ledger, engine: sa.Engine) -> None:
+    with pytest.raises(PermanentError, match="already has this step"):
+        record(ledger, [make_touch(1) for _ in range(5)])
+    record(ledger, [make_touch(1)])
+    with pytest.raises(PermanentError, match="already has this step"):
+        record(ledger, [make_touch(1), make_touch(2)], as_of=date(2026, 6, 2))
+
+
+def test_d7_a_poison_recipient_at_every_position_harms_no_other(tmp_path: Path) -> None:
+    for position in range(50):
+        folder = tmp_path / str(position)
+        folder.mkdir()
+        answered = Counter[str]()
+
+        def poisoned(touch: OutgoingTouch, position: int = position, answered: Counter[str] = answered) -> Receipt:
+            answered[touch.touch_id] += 1
+            if touch.touch_id == f"t{position:07d}-1":
+                raise RuntimeError("poison")
+            return accept(touch)
+
+        if position == 0:
+            template = f"sqlite:///{tmp_path / 'template.sqlite'}"
+            with open_ledger(template) as ledger:
+                batch = approved(ledger, ledger.engine, [make_touch(n) for n in range(50)])
+                with ledger.engine.connect() as connection:
+                    connection.exec_driver_sql("pragma wal_checkpoint(truncate)")
+        shutil.copyfile(tmp_path / "template.sqlite", folder / "ledger.sqlite")
+        engine = make_engine(f"sqlite:///{folder / 'ledger.sqlite'}", connections=3)
+        for _ in range(2):
+            make_delivery(engine, folder, behaviour=poisoned).run(Order())
+        counts = count_batch(engine, batch)
+        engine.dispose()
+        assert max(answered.values()) == 1
+        assert counts.is_conserved
+        assert counts.open == 0
+        assert counts.total(TouchState.UNKNOWN) <= 25  # at most the slice of the poison
+
+
+@pytest.mark.parametrize("leases", [0.5, 3.0])
+def test_d9_a_handler_that_outlives_its_lease_sends_once(
+    ledger: Ledger, engine: sa.Engine, tmp_path: Path, leases: float
+) -> None:
+    clock, lease = Clock(), timedelta(minutes=5)
+
+    def slow(touch: OutgoingTouch) -> Receipt:
+        clock.now += leases * lease / 10
+        return accept(touch)
+
+    batch = approved(ledger, engine, [make_touch(n) for n in range(20)])
+    worker = make_worker(engine, RecordingSink(tmp_path, slow), clock=clock, terms=Terms(lease=lease, group=20))
+    other = make_worker(engine, RecordingSink(tmp_path), clock=clock, terms=Terms(lease=lease))
+    real, hands = worker._mark, []
+
+    def late(claim, settlements):  # somebody else looks in before the mark
+        hands.append(reap(engine, now=clock(), worker="other"))
+        other.step(batch, sender_id="main", channels=EMAIL)
+        return real(claim, settlements)
+
+    worker._mark = late  # type: ignore[method-assign]
+    worker.step(batch, sender_id="main", channels=EMAIL)
+    make_delivery(engine, tmp_path, clock=clock).run(Order())
+    assert max(delivered(tmp_path).values()) == 1
+    assert count_batch(engine, batch).by_state == {(TouchState.SENT, ""): 20}
+    assert (hands[0] > 0) == (leases > 1)
+
+
+def test_d10_two_runs_at_once_and_a_rerun_of_a_finished_batch(url: str, ledger: Ledger, engine, tmp_path) -> None:
+    approved(ledger, engine, [make_touch(n) for n in range(120)])
+    barrier = threading.Barrier(2)
+
+    def run() -> None:
+        own = make_engine(url, connections=4)
+        delivery = make_delivery(own, tmp_path, workers=2, terms=Terms(group=10))
+        barrier.wait()
+        delivery.run(Order())
+        own.dispose()
+
+    threads = [threading.Thread(target=run) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    make_delivery(engine, tmp_path).run(Order())
+    assert delivered(tmp_path) == once(120)
+
+
+@given(st.lists(st.sampled_from(list(ReceiptStatus)), min_size=1, max_size=60), st.integers(0, 3))
+@settings(max_examples=15, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_l1_target_is_the_sum_of_all_outcomes(
+    tmp_path_factory: pytest.TempPathFactory, ledger_templates, answers: list[ReceiptStatus], held: int
+) -> None:
+    folder = tmp_path_factory.mktemp("conserved")
+    url = ledger_templates.fresh("sqlite", folder)
+    draws = iter(answers * 200)
+    with open_ledger(url) as ledger:
+        touches = [make_touch(n, arm="held_out" if n < held else "contacted") for n in range(40)]
+        batch = approved(ledger, ledger.engine, touches)
+        clock = Clock()
+        for _ in range(3):
+            delivery = make_delivery(
+                ledger.engine, folder, behaviour=lambda t: Receipt(t.touch_id, next(draws)), clock=clock
+            )
+            delivery.run(Order())
+            clock.sleep(900)
+            assert count_batch(ledger.engine, batch).is_conserved
+        assert all(count == 1 for count in delivered(folder).values())
+
+
+def test_l1_missing_rows_are_refused_not_reported_as_done(ledger: Ledger, engine: sa.Engine, tmp_path: Path) -> None:
+    approved(ledger, engine, [make_touch(n) for n in range(10)])
+    touches = metadata.tables["touches"]
+    with writing(engine) as connection:
+        connection.execute(sa.delete(touches).where(touches.c.touch_id == "t0000004-1"))
+    with pytest.raises(PermanentError, match="made of 10 touches and 9 are there"):
+        make_delivery(engine, tmp_path).run(Order())
+
+
+def test_l2_people_who_share_an_address_each_keep_their_touch(
+    ledger: Ledger, engine: sa.Engine, tmp_path: Path
+) -> None:
+    touches = [make_touch(n, address=f"office{n % 10}@firm.example") for n in range(200)]
+    approved(ledger, engine, touches)
+    make_delivery(engine, tmp_path, workers=2).run(Order())
+    assert delivered(tmp_path) == once(200)
+
+
+@given(
+    st.lists(st.tuples(st.integers(1, 12), st.floats(0, 20)), min_size=5, max_size=40),
+    st.integers(1, 20),
+    st.floats(1, 60),
+)
+@settings(max_examples=20, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_n1_no_sliding_window_holds_more_than_the_limit(
+    tmp_path_factory: pytest.TempPathFactory, ledger_templates, work, most: int, window: float
+) -> None:
+    folder = tmp_path_factory.mktemp("rates")
+    clock, sent = Clock(), list[datetime]()
+
+    def timed(touch: OutgoingTouch) -> Receipt:
+        sent.append(clock.now)
+        clock.sleep(0.3)
+        return accept(touch)
+
+    terms = Terms(rates=(RateLimit(most, window), RateLimit(3 * most, 5 * window)))
+    with open_ledger(ledger_templates.fresh("sqlite", folder)) as ledger:
+        batch = approved(ledger, ledger.engine, [make_touch(n) for n in range(200)])
+        sink = RecordingSink(folder, timed)
+        for size, pause in work:
+            worker = make_worker(ledger.engine, sink, clock=clock, terms=Terms(rates=terms.rates, group=size))
+            worker.step(batch, sender_id="main", channels=EMAIL)
+            clock.sleep(pause)
+    assert sent
+    for limit in terms.rates:
+        for start in sent:
+            inside = sum(start <= moment < start + timedelta(seconds=limit.seconds) for moment in sent)
+            assert inside <= limit.count
+
+
+def test_n1_the_limit_is_used_and_holds_over_many_workers(ledger: Ledger, engine: sa.Engine, tmp_path: Path) -> None:
+    batch = approved(ledger, engine, [make_touch(n) for n in range(200)])
+    clock, terms = Clock(), Terms(rates=(RateLimit(30, 60.0),))
+    workers = [make_worker(engine, RecordingSink(tmp_path), clock=clock, terms=terms) for _ in range(3)]
+    outcomes = [w.step(batch, sender_id="main", channels=EMAIL).outcome for w in workers]
+    assert outcomes == [Outcome.WORKED, Outcome.WAITS, Outcome.WAITS]
+    assert sum(delivered(tmp_path).values()) == 30
+    clock.sleep(59.9)
+    assert workers[1].step(batch, sender_id="main", channels=EMAIL).outcome is Outcome.WAITS
+    clock.sleep(0.2)
+    assert workers[1].step(batch, sender_id="main", channels=EMAIL).outcome is Outcome.WORKED
+    assert sum(delivered(tmp_path).values()) == 60
+
+
+def test_n2_the_first_slice_goes_alone_and_a_bounce_storm_stops_the_rest(
+    ledger: Ledger, engine: sa.Engine, tmp_path: Path
+) -> None:
+    def bounces(touch: OutgoingTouch) -> Receipt:
+        if int(touch.touch_id[1:8]) % 20 == 0:
+            return Receipt(touch.touch_id, ReceiptStatus.REFUSED, code="550 5.1.1", is_hard_bounce=True)
+        return accept(touch)
+
+    batch = approved(ledger, engine, [make_touch(n) for n in range(600)])
+    clock, terms = Clock(), Terms(canary=Canary(200, timedelta(minutes=30)))
+    make_delivery(engine, tmp_path, behaviour=bounces, clock=clock, terms=terms, workers=2).run(Order())
+    counts = count_batch(engine, batch)
+    assert counts.total(TouchState.SENT, TouchState.FAILED) == 200
+    clock.sleep(3_600)
+    make_delivery(engine, tmp_path, behaviour=bounces, clock=clock, terms=terms).run(Order())
+    assert count_batch(engine, batch).total(TouchState.APPROVED) == 400
+    (stopped,) = ledger.batches()
+    assert stopped.state is BatchState.STOPPED
+    assert "bounced for good" in stopped.state_reason
+
+
+def test_n2_a_well_received_slice_is_followed_by_the_rest(ledger: Ledger, engine: sa.Engine, tmp_path: Path) -> None:
+    batch = approved(ledger, engine, [make_touch(n) for n in range(130)])
+    clock, terms = Clock(), Terms(canary=Canary(60, timedelta(seconds=20)))
+    report = make_delivery(engine, tmp_path, clock=clock, terms=terms).run(Order())
+    assert sum(delivered(tmp_path).values()) == 60
+    assert report.counts[0].open == 70
+    make_delivery(engine, tmp_path, clock=clock, terms=terms).run(Order(patience=timedelta(seconds=30)))
+    assert delivered(tmp_path) == once(130)
+    assert count_batch(engine, batch).open == 0
+
+
+@pytest.mark.parametrize(
+    ("figures", "channel", "stops"),
+    [
+        (Figures(tried=199, hard_bounces=199), Channel.EMAIL, False),
+        (Figures(tried=200, hard_bounces=4), Channel.EMAIL, False),
+        (Figures(tried=200, hard_bounces=5), Channel.EMAIL, True),
+        (Figures(week_sent=50, week_complaints=2), Channel.EMAIL, False),
+        (Figures(week_sent=50_000, week_complaints=3), Channel.EMAIL, True),
+        (Figures(week_sent=999, week_complaints=2), Channel.EMAIL, False),
+        (Figures(tried=200, opt_outs=2), Channel.SMS, True),
+        (Figures(tried=200, opt_outs=1), Channel.SMS, False),
+        (Figures(tried=200, opt_outs=9), Channel.EMAIL, False),
+        (Figures(tried=200, errors=10), Channel.SMS, True),
+        (Figures(tried=200, errors=9), Channel.SMS, False),
+    ],
+)
+def test_n2_batches_stop_at_the_published_figures(figures: Figures, channel: Channel, stops: bool) -> None:
+    assert (judge(figures, channel, DEFAULT_LIMITS) is not None) == stops
+
+
+def test_n2_complaints_that_come_later_stop_the_batch(ledger: Ledger, engine: sa.Engine, tmp_path: Path) -> None:
+    batch = approved(ledger, engine, [make_touch(n) for n in range(100)])
+    worker = make_worker(engine, RecordingSink(tmp_path))
+    worker.step(batch, sender_id="main", channels=EMAIL)
+    with writing(engine) as connection:
+        connection.execute(
+            sa.insert(metadata.tables["provider_events"]),
+            [
+                {"provider": "p", "event_id": str(n), "touch_id": f"t{n:07d}-1", "kind": "complaint",
+                 "occurred_at": NOON, "received_at": NOON}
+                for n in range(3)
+            ],
+        )  # fmt: skip
+    assert worker.step(batch, sender_id="main", channels=EMAIL).outcome is Outcome.STOPPED
+    assert sum(delivered(tmp_path).values()) == 50
+
+
+@pytest.mark.parametrize("jump", [timedelta(hours=-1), timedelta(hours=1)])
+def test_a_clock_that_jumps_sends_nothing_twice(
+    ledger: Ledger, engine: sa.Engine, tmp_path: Path, jump: timedelta
+) -> None:
+    clock = Clock()
+    jumps = iter([15, 40, 90])
+    at = [next(jumps)]
+    count = Counter[str]()
+
+    def jumpy(touch: OutgoingTouch) -> Receipt:
+        count["all"] += 1
+        if count["all"] == at[0]:
+            clock.now += jump
+            at[0] = next(jumps, 10**9)
+        return accept(touch)
+
+    approved(ledger, engine, [make_touch(n) for n in range(120)])
+    for _ in range(4):
+        make_delivery(engine, tmp_path, behaviour=jumpy, clock=clock).run(Order())
+        clock.sleep(1_800)
+    assert max(delivered(tmp_path).values()) == 1
+
+
+@pytest.mark.parametrize("fault", ["disk I/O error", "database or disk is full", "server closed the connection"])
+@pytest.mark.parametrize(
+    "name", ["claim.before_commit", "claim.after_commit", "mark.before_commit", "mark.after_commit"]
+)
+def test_a_ledger_that_fails_at_a_commit_sends_nothing_twice(
+    ledger: Ledger, engine: sa.Engine, tmp_path: Path, fault: str, name: str
+) -> None:
+    from recovery import failpoints
+
+    def fail() -> None:
+        raise sa.exc.OperationalError(name, {}, Exception(fault))
+
+    batch = approved(ledger, engine, [make_touch(n) for n in range(60)])
+    failpoints.arm(name, occurrence=1, act=fail)
+    try:
+        try:
+            make_delivery(engine, tmp_path).run(Order())
+        except (PassingError, sa.exc.OperationalError):
+            assert name.startswith("claim") or name == "mark.after_commit"
+    finally:
+        failpoints.disarm()
+    make_delivery(engine, tmp_path, clock=Clock(NOON + timedelta(minutes=10))).run(Order())
+    counts = count_batch(engine, batch)
+    assert max(delivered(tmp_path).values()) == 1
+    assert counts.is_conserved
+    assert counts.open == 0
