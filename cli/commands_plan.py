@@ -57,6 +57,7 @@ def _show_plan(day: str, facts: dict[str, Any]) -> None:
     table.add_column(style="bold")
     table.add_column(justify="right")
     effect = facts["power"]["smallest_visible_effect"]
+    evidence = "" if facts.get("measured_channels") else " (not incremental evidence)"
     for name, value in (
         ("dormant", f"{facts['dormant']:,}"),
         ("to be contacted", f"{facts['planned']:,}"),
@@ -65,7 +66,7 @@ def _show_plan(day: str, facts: dict[str, Any]) -> None:
         ("cost of sending", f"{facts['cost']:,.2f}"),
         ("cost of words", f"{facts['cost_words']:,.2f}"),
         ("agent minutes", f"{facts['agent_minutes']:,.0f}"),
-        (f"expected {facts['expected_unit']}", f"{facts['expected']:,.2f} (not incremental evidence)"),
+        (f"expected {facts['expected_unit']}", f"{facts['expected']:,.2f}{evidence}"),
         ("smallest effect the holdout can show", f"{effect:.1%}" if effect is not None else "none"),
     ):
         table.add_row(name, value)

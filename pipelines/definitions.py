@@ -18,15 +18,19 @@ from pipelines.jobs import JOBS, SCHEDULES, SENDING_JOBS
 from pipelines.resources import Engine
 from pipelines.scoring import assets as scoring_assets
 from pipelines.scoring import checks as scoring_checks
+from pipelines.scoring import timing_assets
 from pipelines.training import assets as training_assets
 from pipelines.training import checks as training_checks
+from pipelines.training import uplift_assets
 
 ASSETS = [
     *ingest_assets.ASSETS,
     *feature_assets.ASSETS,
     *training_assets.ASSETS,
+    *uplift_assets.ASSETS,
     *scoring_assets.ASSETS,
     *permission_assets.ASSETS,
+    *timing_assets.ASSETS,
     *campaign_assets.ASSETS,
     *feedback_assets.ASSETS,
     *report_assets.ASSETS,

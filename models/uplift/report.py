@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from models.calibration.calibrator import Floats
 from models.evaluation.resampling import Interval
 from models.features import FeatureSpec
+from models.uplift.base import Basis
 from models.uplift.crossfit import LEARNERS, CrossFitted, LearnerChoice, choose_learner, cross_fit
 from models.uplift.harm import Group, harmed_groups
 from models.uplift.learners import LearnerName
@@ -98,10 +99,16 @@ def assess_uplift(
 
 def assess_arms(arms: Arms, *, cost: float, seed: int) -> dict[str, UpliftReport]:
     """Uplift of every arm that `make_arms` let through."""
-    return {name: _assess(name, trial, arms.notes, cost=cost, seed=seed) for name, trial in arms.trials.items()}
+    return {
+        name: assess_trial(name, trial, cost=cost, seed=seed, notes=arms.notes)[0]
+        for name, trial in arms.trials.items()
+    }
 
 
-def _assess(name: str, trial: Trial, notes: tuple[str, ...], *, cost: float, seed: int) -> UpliftReport:
+def assess_trial(
+    name: str, trial: Trial, *, cost: float, seed: int, notes: tuple[str, ...] = ()
+) -> tuple[UpliftReport, Basis]:
+    """Uplift of one arm, and the basis of the outcome models that was used."""
     learners = LEARNERS if trial.is_sufficient else (LearnerName.TREAT_ALL, LearnerName.PROPORTIONAL)
     fitted = cross_fit(trial, seed=seed, learners=learners)
     choice = choose_learner(fitted, cost) if trial.is_sufficient else _cannot_tell(trial, fitted, cost)
@@ -115,7 +122,7 @@ def _assess(name: str, trial: Trial, notes: tuple[str, ...], *, cost: float, see
     y = kept.y.astype(np.float64)
     if len(kept) < len(trial):
         notes = (*notes, f"{len(kept):,} of {len(trial):,} rows of {name} and control are used, drawn at random")
-    return UpliftReport(
+    report = UpliftReport(
         arm=name,
         rows=len(trial),
         treated=len(trial) - trial.controls,
@@ -135,6 +142,7 @@ def _assess(name: str, trial: Trial, notes: tuple[str, ...], *, cost: float, see
         harmed=harmed_groups(fitted, choice.name) if trial.is_sufficient else (),
         notes=notes,
     )
+    return report, fitted.basis
 
 
 def _qini_of_all(fitted: CrossFitted) -> dict[str, float]:

@@ -36,6 +36,8 @@ BATCH = dg.AssetKey(["campaigns", "campaign_batch"])
         dg.AssetKey(["marts", "lead_labels"]),
         dg.AssetKey(["scores", "feature_drift"]),
         dg.AssetKey(["scores", "lead_scores"]),
+        dg.AssetKey(["scores", "lead_uplift"]),
+        dg.AssetKey(["scores", "lead_timing"]),
     ],
 )
 @readable
@@ -59,7 +61,7 @@ def campaign_plan(context: dg.AssetExecutionContext, engine: Engine) -> dg.Mater
             "held_out": facts["held_out"],
             "skipped": dg.MetadataValue.md(waterfall_table(facts)),
             "smallest_visible_effect": str(facts["power"]["smallest_visible_effect"]),
-            "expected": f"{facts['expected']} {facts['expected_unit']} (not incremental evidence)",
+            "expected": f"{facts['expected']} {facts['expected_unit']}; {facts['value_basis_words']}",
             "cost": facts["cost"],
             "agent_minutes": facts.get("agent_minutes", 0.0),
             "worst_case_exposure": dg.MetadataValue.md(exposure_table(facts)),
@@ -171,6 +173,8 @@ def empty_facts() -> dict[str, Any]:
         "power": {"controls": 0, "smallest_visible_effect": None},
         "waterfall": [],
         "value_basis_words": "No dormant people are known.",
+        "measured_channels": [],
+        "left_alone": 0,
         "cost": 0.0,
         "cost_words": 0.0,
         "agent_minutes": 0.0,

@@ -150,6 +150,10 @@ def input_fingerprint(engine: Engine, as_of: date, ledger: Ledger, *, state: dic
         "settings": settings_digest(engine.settings),
         "key": load_key(engine.settings.secrets_dir).key_id,
         "scores": scores.sha256 if scores else None,
+        "beside": [
+            manifest.sha256 if (manifest := read_manifest(root, dataset=name, as_of=as_of)) else None
+            for name in ("lead_uplift", "lead_timing")
+        ],
         "state": state,
         "assignments": hashlib.sha256(
             "\n".join(ledger.read_assignments(before=as_of)["assignment_id"].to_pylist()).encode()
@@ -240,6 +244,8 @@ def read_inputs(engine: Engine, as_of: date, ledger: Ledger, *, is_followed: boo
         deals=deals,
         recent_addresses=addresses,
         emitted=None if own is None else own.to_pandas(),
+        good_hours=_good_hours(settings.published_dir, as_of),
+        effects=_effects(settings.published_dir, as_of),
     )
 
 
@@ -287,6 +293,24 @@ def _scores(root: Path, as_of: date) -> pd.DataFrame:
         rows = read_published(root, dataset="lead_scores", as_of=as_of, columns=columns)
     frame: pd.DataFrame = rows.to_pandas()
     return frame
+
+
+def _good_hours(root: Path, as_of: date) -> dict[str, list[int]]:
+    """Surely good hour of each weekday, for whom there is one."""
+    if read_manifest(root, dataset="lead_timing", as_of=as_of) is None:
+        return {}
+    rows = read_published(root, dataset="lead_timing", as_of=as_of, columns=["person_id", "good_hours"])
+    rows = rows.filter(rows["good_hours"].is_valid())
+    return dict(zip(rows["person_id"].to_pylist(), rows["good_hours"].to_pylist(), strict=True))
+
+
+def _effects(root: Path, as_of: date) -> pd.DataFrame | None:
+    """What drawn contacts changed, by person and channel; None where nothing was measured."""
+    if read_manifest(root, dataset="lead_uplift", as_of=as_of) is None:
+        return None
+    columns = ["person_id", "channel", "p_no_contact", "p_contact", "is_harmed", "is_retest"]
+    rows = read_published(root, dataset="lead_uplift", as_of=as_of, columns=columns)
+    return rows.to_pandas() if rows.num_rows else None
 
 
 def _deals(engine: Engine, connection: duckdb.DuckDBPyConnection, as_of: date) -> DealStatistics:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -12,8 +12,10 @@ import pyarrow as pa
 
 from contracts.words import Arm, Channel, SkipReason
 from recovery.permission import RuleBook
+from recovery.planning.effects import Differences, differences
 from recovery.planning.history import Progress, progress_of
 from recovery.planning.identifiers import draws, half_year, quarter
+from recovery.planning.moments import GoodHours
 from recovery.planning.permits import Permits, decide_all, initial_playbooks
 from recovery.planning.playbooks import Playbook
 from recovery.planning.policy import PlanPolicy, policy_version
@@ -40,6 +42,9 @@ class PlanInputs:
         deals: see `DealStatistics`.
         emitted: assignments of a batch of this day that has left already, or None.
         unwritable: people whose message cannot be written safely; their places stay empty.
+        effects: what contacts drawn at random changed, see `effects.differences`; None without evidence.
+        compare_channels: whether those channels were drawn against each other.
+        good_hours: person_id -> surely good hour of Monday to Sunday on the person's clock, see `moments`.
     """
 
     people: pd.DataFrame
@@ -50,6 +55,9 @@ class PlanInputs:
     recent_addresses: frozenset[str] = frozenset()
     emitted: pd.DataFrame | None = None
     unwritable: frozenset[str] = frozenset()
+    effects: pd.DataFrame | None = None
+    compare_channels: bool = False
+    good_hours: GoodHours = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -124,14 +132,22 @@ def make_plan(inputs: PlanInputs, policy: PlanPolicy, *, playbooks: tuple[Playbo
     p = np.asarray(scores["p"], dtype=np.float64)
     _skip_by_permission(state, permits, allowed)
     state.skip(np.isnan(p), SkipReason.UNSCORED)
-    values = _values(state, p, inputs.deals, policy, allowed)
+    changes = differences(
+        inputs.effects,
+        people["person_id"],
+        channels,
+        p,
+        cautious_uplift=policy.cautious_uplift,
+        compare_channels=inputs.compare_channels,
+    )
+    values = _values(state, changes, inputs.deals, policy, allowed)
     _rank(state, values)
     _skip_by_history(state, inputs, policy, progress)
     _select(state, inputs, policy, progress, values)
     _drop_unwritable(state, inputs.unwritable)
     version = policy_version(policy, playbooks, rules)
-    table = plan_table(state, permits, scores, policy, version)
-    facts = plan_facts(state, table, allowed, p, inputs.deals, policy, version)
+    table = plan_table(state, permits, scores, policy, version, inputs.good_hours)
+    facts = plan_facts(state, table, allowed, p, inputs.deals, changes, policy, version)
     return Plan(table, facts)
 
 
@@ -150,21 +166,21 @@ def _skip_by_permission(state: PlanState, permits: Permits, allowed: dict[Channe
 
 def _values(
     state: PlanState,
-    p: npt.NDArray[np.float64],
+    changes: Differences,
     deals: DealStatistics,
     policy: PlanPolicy,
     allowed: dict[Channel, Bools],
 ) -> dict[Channel, npt.NDArray[np.float64]]:
     """Expected value by channel, NaN where it is closed or worth nothing; writes the value basis."""
     amount, state.value_basis = amounts_of(state.people, deals, policy.currency)
-    uplift = policy.cautious_uplift * p
     values = {}
     for channel, open_ in allowed.items():
+        uplift = changes.by_channel[channel]
         if deals.speaks_of_money and deals.win_rate is not None:
             value = uplift * deals.win_rate * policy.margin * amount - policy.cost.get(channel, 0.0)
         else:
             value = uplift
-        values[channel] = np.where(open_ & ~np.isnan(p), value, np.nan)
+        values[channel] = np.where(open_, value, np.nan)
     return values
 
 

@@ -14,7 +14,7 @@ from recovery.permission.rules import RuleBook
 from recovery.planning.playbooks import Playbook
 
 # Raised whenever the way of choosing changes.
-PLANNER_VERSION: Final = "2"
+PLANNER_VERSION: Final = "3"
 
 
 @dataclass(frozen=True)

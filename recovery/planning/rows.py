@@ -15,6 +15,8 @@ import pyarrow as pa
 from contracts.words import Arm, Channel
 from recovery.permission import UNLOCK, WORDS, Decision, Status
 from recovery.permission.context import dump_context
+from recovery.planning.effects import Differences, effect_words
+from recovery.planning.moments import GoodHours, at_good_hour
 from recovery.planning.permits import Permits
 from recovery.planning.policy import PlanPolicy
 from recovery.planning.power import smallest_visible_effect
@@ -51,11 +53,18 @@ _FROM_PEOPLE: Final = ("person_id", "account_id", "owner_id", "team_id", "source
 CHOSEN_ARMS: Final = (Arm.CONTACTED.value, Arm.EXPLORED.value)
 
 
-def plan_table(state: PlanState, permits: Permits, scores: pd.DataFrame, policy: PlanPolicy, version: str) -> pa.Table:
+def plan_table(
+    state: PlanState,
+    permits: Permits,
+    scores: pd.DataFrame,
+    policy: PlanPolicy,
+    version: str,
+    good_hours: GoodHours,
+) -> pa.Table:
     """Rows of `PLAN_SCHEMA` in order of person_id."""
     count = len(state.people)
     decision = np.where(~state.is_open, "skipped", np.where(state.arm == Arm.HELD_OUT.value, "held_out", "contacted"))
-    begins, ends = _windows(state, permits, policy)
+    begins, ends = _windows(state, permits, policy, good_hours)
     columns: dict[str, Any] = {
         "as_of_date": pa.array([policy.as_of] * count, pa.date32()),
         **{name: _texts(state.people[name]) for name in _FROM_PEOPLE},
@@ -89,21 +98,28 @@ _UNLOCK: Final = {reason.value: words for reason, words in UNLOCK.items()}
 
 
 def _texts(column: pd.Series[Any]) -> pa.Array:
-    return pa.array(column.astype("object").where(column.notna(), None).tolist(), pa.string())
+    return pa.array(_plain(column), pa.string())
+
+
+def _plain(column: pd.Series[Any]) -> list[Any]:
+    values: list[Any] = column.astype("object").where(column.notna(), None).tolist()
+    return values
 
 
 def _windows(
-    state: PlanState, permits: Permits, policy: PlanPolicy
+    state: PlanState, permits: Permits, policy: PlanPolicy, good_hours: GoodHours
 ) -> tuple[list[datetime | None], list[datetime | None]]:
     begins: list[datetime | None] = [None] * len(state.people)
     ends: list[datetime | None] = [None] * len(state.people)
+    persons, zones = state.people["person_id"].tolist(), _plain(state.people["time_zone"])
     for row in np.flatnonzero(state.is_open).tolist():
         decision = permits.decisions[permits.group[row]].get(Channel(state.channel[row]))
         if decision is None or decision.window is None:
             continue
         closes = decision.window.closes
         end = closes if decision.expires_at is None else min(closes, decision.expires_at)
-        begins[row] = max(decision.window.opens, policy.release_at).replace(tzinfo=None)
+        first = max(decision.window.opens, policy.release_at)
+        begins[row] = at_good_hour(first, end, zones[row], good_hours.get(persons[row])).replace(tzinfo=None)
         ends[row] = end.replace(tzinfo=None)
     return begins, ends
 
@@ -136,6 +152,7 @@ def plan_facts(
     allowed: dict[Channel, npt.NDArray[np.bool_]],
     p: npt.NDArray[np.float64],
     deals: DealStatistics,
+    changes: Differences,
     policy: PlanPolicy,
     version: str,
 ) -> dict[str, Any]:
@@ -164,7 +181,9 @@ def plan_facts(
             "smallest_visible_effect": None if effect is None else round(effect, 6),
         },
         "waterfall": waterfall(state.people, state.reason, policy),
-        "value_basis_words": value_words(deals, policy.currency),
+        "value_basis_words": value_words(deals, policy.currency, effect_words(changes)),
+        "measured_channels": [channel.value for channel in changes.measured],
+        "left_alone": int(changes.is_left_alone.sum()),
         "cost": round(sum(policy.cost.get(Channel(name), 0.0) * n for name, n in by_channel.items()), 4),
         "expected": round(float(np.nansum(state.value[contacted])), 4),
         "expected_unit": policy.currency if deals.speaks_of_money else "reactivations",

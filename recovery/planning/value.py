@@ -83,14 +83,14 @@ def segment_of(people: pd.DataFrame) -> pd.Series[str]:
     return people["market"].fillna("-").astype("str") + "/" + people["lead_kind"].fillna("-").astype("str")
 
 
-def value_words(deals: DealStatistics, currency: str) -> str:
-    """One sentence on how to read the values; always says that they are not incremental."""
+def value_words(deals: DealStatistics, currency: str, effect: str) -> str:
+    """One sentence on how to read the values.
+
+    Args:
+        deals: whether money can be spoken of.
+        currency: of the values.
+        effect: clause on what the effect of a contact rests on.
+    """
     if deals.speaks_of_money:
-        return (
-            f"Expected margin in {currency} less cost; the effect of a contact is a cautious constant share of p, "
-            "not incremental evidence."
-        )
-    return (
-        "Expected reactivations, not money: too few deals or won leads are known; the effect of a contact is a "
-        "cautious constant share of p, not incremental evidence."
-    )
+        return f"Expected margin in {currency} less cost; {effect}."
+    return f"Expected reactivations, not money: too few deals or won leads are known; {effect}."
