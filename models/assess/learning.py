@@ -103,7 +103,7 @@ def learn(
     if part.weight is not None:
         raw, judged = found.raw[found.chosen.name.value][found.judged], found.judged
         a, b = weighted_line(raw, part.y[judged], part.weight[judged])
-        model.calibration = Calibrator("sigmoid", a, b, int(judged.size)).to_dict()
+        model = model.with_calibrator(Calibrator("sigmoid", a, b, int(judged.size)))
     learned = Learned(model, found.reason, kept, dropped)
     if part.value is None or cost is None:
         return learned

@@ -1,61 +1,32 @@
-"""A model as one skops file: loading runs no code, and a file that differs from its registered hash is refused."""
+"""A model as one plain file: loading runs no code, and a file that differs from its registered hash is refused."""
 
 from __future__ import annotations
 
 from pathlib import Path
 from typing import Final
 
-import skops.io
-
 from contracts.errors import BadInputError
 from contracts.files import sha256_bytes, write_atomic
+from models.scoring.container import MOST_BYTES
 from models.scoring.model import ResurrectionModel
 
-FILE_NAME: Final = "model.skops"
-# The only types beyond numpy and scikit-learn's public estimators that a model file may name.
-TRUSTED_TYPES: Final = (
-    "models.scoring.model.ResurrectionModel",
-    "models.training.fitted.BoosterText",
-    "models.training.fitted.FittedRecipe",
-    "models.training.fitted.Member",
-    "models.training.table.TableCoder",
-    "numpy.dtype",
-    "sklearn.ensemble._hist_gradient_boosting.predictor.TreePredictor",
-)
-
-
-def model_bytes(model: ResurrectionModel) -> bytes:
-    """The model in skops form.
-
-    Raises:
-        BadInputError: the model holds a type outside `TRUSTED_TYPES`.
-    """
-    data: bytes = skops.io.dumps(model)
-    _refuse_foreign_types(data, where=FILE_NAME)
-    return data
+FILE_NAME: Final = "model.bin"
 
 
 def save_model(model: ResurrectionModel, path: Path) -> str:
     """Write the model durably; returns the file's sha256."""
-    data = model_bytes(model)
+    data = model.to_bytes()
     write_atomic(path, data)
     return sha256_bytes(data)
 
 
-def load_model(path: Path, *, sha256: str) -> ResurrectionModel:
+def load_model(path: Path, *, sha256: str, threads: int = 1) -> ResurrectionModel:
     """Read a model whose hash is registered; nothing in the file is looked at before the hash agrees.
 
     Raises:
-        BadInputError: missing, changed since registration, or naming types that are not trusted.
+        BadInputError: missing, too large, changed since registration, or not a model.
     """
-    try:
-        data = path.read_bytes()
-    except FileNotFoundError as error:
-        raise BadInputError(
-            "The model's file does not exist.",
-            where=str(path),
-            remedy="Run `recovery rollback`, or restore var/mlflow and var/models from a copy.",
-        ) from error
+    data = read_bounded(path)
     found = sha256_bytes(data)
     if found != sha256:
         raise BadInputError(
@@ -63,16 +34,26 @@ def load_model(path: Path, *, sha256: str) -> ResurrectionModel:
             where=str(path),
             remedy="Restore the file, or run `recovery rollback`.",
         )
-    _refuse_foreign_types(data, where=str(path))
-    model = skops.io.loads(data, trusted=list(TRUSTED_TYPES))
-    if not isinstance(model, ResurrectionModel):
-        raise BadInputError("The file holds no resurrection model.", where=str(path))
-    return model
+    return ResurrectionModel.from_bytes(data, where=str(path), threads=threads)
 
 
-def _refuse_foreign_types(data: bytes, *, where: str) -> None:
-    foreign = sorted(set(skops.io.get_untrusted_types(data=data)) - set(TRUSTED_TYPES))
-    if foreign:
+def read_bounded(path: Path) -> bytes:
+    """Bytes of a model's file.
+
+    Raises:
+        BadInputError: missing, or larger than any model.
+    """
+    try:
+        with path.open("rb") as handle:
+            data = handle.read(MOST_BYTES + 1)
+    except (FileNotFoundError, NotADirectoryError, IsADirectoryError) as error:
         raise BadInputError(
-            f"The model's file names types that are not trusted: {', '.join(foreign[:3])}.", where=where
+            "The model's file does not exist.",
+            where=str(path),
+            remedy="Run `recovery rollback`, or restore var/mlflow and var/models from a copy.",
+        ) from error
+    if len(data) > MOST_BYTES:
+        raise BadInputError(
+            f"The model's file is larger than {MOST_BYTES >> 20} MiB.", where=str(path), remedy="Restore the file."
         )
+    return data

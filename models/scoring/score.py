@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -29,7 +28,7 @@ class Scorer:
         model: None for the scorecard.
         card: the scorecard, used when there is no model.
         anchor: base rate at which a model's 50 points stand.
-        features: specs by which reasons are worded.
+        features: specs by which the card's reasons are worded; a model brings its own.
     """
 
     model: ResurrectionModel | None
@@ -96,20 +95,12 @@ def score_people(scorer: Scorer, frame: pd.DataFrame, *, reasons_limit: int) -> 
 
 def _reasons(scorer: Scorer, top: pd.DataFrame) -> pa.Array:
     if scorer.model is None:
-        specs = _named(scorer.features, FEATURE_NAMES)
+        specs = tuple(spec for name in FEATURE_NAMES for spec in scorer.features if spec.name == name)
         columns = [FEATURE_NAMES.index(spec.name) for spec in specs]
         contributions, _ = scorer.card.contributions(top)
         points: Floats = card_points(top)
         # With a flat card (slope 0) the points themselves say what counts.
         strength = contributions if scorer.card.slope > 0 else points
         return reasons_table(top, specs, strength[:, columns], points=points[:, columns])
-    specs = _named(scorer.features, scorer.model.feature_names)
     contributions, _, _ = scorer.model.contributions(top)
-    return reasons_table(top, specs, contributions)
-
-
-def _named(features: Sequence[FeatureSpec], names: Sequence[str]) -> tuple[FeatureSpec, ...]:
-    """Specs of some names, in that order; a feature that is no longer declared keeps its plain name."""
-    known = {spec.name: spec for spec in features}
-    missing = {name: FeatureSpec(name, "number", "stage", "", name.replace("_", " ") + " {value}") for name in names}
-    return tuple(known.get(name, missing[name]) for name in names if name in known or name not in FEATURE_NAMES)
+    return reasons_table(top, scorer.model.features, contributions)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import tempfile
 import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -13,7 +14,6 @@ from pathlib import Path
 from typing import Final
 
 import mlflow
-import mlflow.sklearn
 from mlflow.entities import Dataset, DatasetInput, InputTag
 from mlflow.entities.model_registry import ModelVersion
 from mlflow.exceptions import MlflowException
@@ -22,7 +22,7 @@ from mlflow.types import ColSpec, DataType, Schema, TensorSpec
 from sqlalchemy.exc import SADeprecationWarning
 
 from contracts.errors import BadInputError
-from models.scoring.files import FILE_NAME, TRUSTED_TYPES
+from models.scoring.files import FILE_NAME, save_model
 from models.scoring.model import ResurrectionModel
 from models.tracking.peek import CHALLENGER, CHAMPION, MODEL_NAME, PREVIOUS
 
@@ -34,7 +34,8 @@ REPLACED_TAG: Final = "replaced_version"
 ROLLED_BACK_TAG: Final = "rolled_back_as_of"
 ANCHOR_TAG, ANCHOR_VERSION_TAG = "anchor", "anchor_version"
 _NOTE: Final = "mlflow.note.content"
-_REQUIREMENTS: Final = ("numpy", "pandas", "scikit-learn", "skops")
+_LOADER: Final = "models.scoring.pyfunc"
+_REQUIREMENTS: Final = ("numpy", "pandas", "numba")
 
 logging.getLogger("mlflow").setLevel(logging.ERROR)
 logging.getLogger("alembic").setLevel(logging.ERROR)
@@ -183,18 +184,18 @@ class Tracking:
     def _register(self, day: DayRun, model: ResurrectionModel, run_id: str) -> tuple[str, str]:
         from importlib.metadata import version as installed
 
-        from contracts.files import sha256_bytes
+        import mlflow.pyfunc  # warns about its own type hints, which `_active` silences
 
-        logged = mlflow.sklearn.log_model(
-            model,
-            name="model",
-            serialization_format="skops",
-            skops_trusted_types=list(TRUSTED_TYPES),
-            pip_requirements=[f"{name}=={installed(name)}" for name in _REQUIREMENTS],
-            pyfunc_predict_fn="predict_proba",
-            signature=_signature(model),
-        )
-        sha = sha256_bytes(self._model_bytes(logged.model_uri))
+        # The plain file is an artifact and our own loader reads it: no pickle is written, none is ever read.
+        with tempfile.TemporaryDirectory() as place:
+            sha = save_model(model, Path(place) / FILE_NAME)
+            logged = mlflow.pyfunc.log_model(
+                name="model",
+                loader_module=_LOADER,
+                data_path=str(Path(place) / FILE_NAME),
+                pip_requirements=[f"{name}=={installed(name)}" for name in _REQUIREMENTS],
+                signature=_signature(model),
+            )
         try:
             self.client.create_registered_model(MODEL_NAME)
         except MlflowException as error:
@@ -210,7 +211,7 @@ class Tracking:
         return str(made.version), sha
 
     def model_bytes(self, version: str) -> bytes:
-        """The skops file of a registered version.
+        """The file of a registered version.
 
         Raises:
             BadInputError: the version or its file does not exist.
@@ -227,7 +228,7 @@ class Tracking:
     def _model_bytes(self, source: str) -> bytes:
         with self._active():
             folder = mlflow.artifacts.download_artifacts(artifact_uri=source)
-        return (Path(folder) / FILE_NAME).read_bytes()
+        return (Path(folder) / "data" / FILE_NAME).read_bytes()
 
     def file_bytes(self, run_id: str, path: str) -> bytes | None:
         """One artifact of a run, or None."""
@@ -326,14 +327,12 @@ def _held(version: ModelVersion) -> Held:
 def _signature(model: ResurrectionModel) -> ModelSignature:
     kinds = {"category": DataType.string}
     columns: list[ColSpec | TensorSpec] = [
-        ColSpec(kinds.get(kind, DataType.double), name, required=False) for name, kind in model.features or []
+        ColSpec(kinds.get(spec.kind, DataType.double), spec.name, required=False) for spec in model.features
     ]
     return ModelSignature(inputs=Schema(columns), outputs=Schema([ColSpec(DataType.double)]))
 
 
 def _log_bytes(path: str, content: bytes) -> None:
-    import tempfile
-
     folder, _, name = path.rpartition("/")
     with tempfile.TemporaryDirectory() as place:
         (Path(place) / name).write_bytes(content)

@@ -14,7 +14,7 @@ from contracts.words import DEFINITION_VERSION
 
 _ROOT: Final = Path(__file__).resolve().parent.parent
 _ROOMS: Final = ("training", "calibration", "evaluation", "scoring")
-_LIBRARIES: Final = ("lightgbm", "numpy", "pandas", "scikit-learn", "skops")
+_LIBRARIES: Final = ("lightgbm", "numpy", "pandas", "scikit-learn")
 
 
 def fingerprint(**parts: Any) -> str:

@@ -15,6 +15,7 @@ from models.calibration.calibrator import Calibrator, Floats, fit_sigmoid
 from models.calibration.choice import choose_calibrator
 from models.evaluation.metrics import row_log_loss
 from models.features import FeatureSpec
+from models.scoring.flatten import flatten
 from models.scoring.model import ResurrectionModel
 from models.training.candidates import ORDER, Recipe, RecipeName
 from models.training.fitted import FittedRecipe
@@ -149,16 +150,8 @@ def resurrection_model(
     background: pd.DataFrame,
     threads: int,
 ) -> ResurrectionModel:
-    """The served object of a fitted recipe and its calibrator; contributions are told against the background rows."""
-    del background
-    return ResurrectionModel(
-        recipe=fitted.recipe,
-        features=[[spec.name, spec.kind] for spec in features],
-        pipeline=fitted,
-        calibration=calibrator.to_dict(),
-        centre=np.zeros(0),
-        threads=threads,
-    )
+    """The plain model of a fitted recipe and its calibrator; contributions are told against the background rows."""
+    return flatten(fitted, features=features, calibrator=calibrator, background=background, threads=threads)
 
 
 class _Search:

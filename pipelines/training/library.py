@@ -11,7 +11,7 @@ from typing import Final
 from contracts.files import write_atomic
 from models.training.record import CandidateRecord
 
-MODEL_FILE: Final = "model.skops"
+MODEL_FILE: Final = "model.bin"
 PROBE_FILE: Final = "probe.json"
 TEST_FILE: Final = "test.parquet"
 REFERENCE_FILE: Final = "reference.parquet"

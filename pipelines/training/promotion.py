@@ -22,6 +22,7 @@ from models.training.words import model_paragraph, model_summary, rules_paragrap
 from pipelines.training.fit import DayOfTraining, tracking_of
 from pipelines.training.frames import read_panel
 from pipelines.training.library import MODEL_FILE, PROBE_FILE, RANGES_FILE, REFERENCE_FILE, TEST_FILE, Library
+from pipelines.training.serving import is_published, publish_champion
 from pipelines.warehouse import Warehouse
 
 if TYPE_CHECKING:
@@ -70,7 +71,7 @@ def model_in_use(inputs: Inputs, warehouse: Warehouse, *, newest: bool) -> tuple
         return (stored, False) if stored is not None else (_inherited(inputs), True)
     if stored is not None and stored.fingerprint == inputs.fingerprint:
         unmoved = champion_version(settings.tracking_uri) == stored.champion_alias
-        if unmoved and _has_files(inputs.day.library, stored):
+        if unmoved and _has_files(inputs.day.library, stored) and is_published(settings, stored.version):
             return stored, False
     return _decide(inputs, warehouse), True
 
@@ -128,6 +129,9 @@ def _decide(inputs: Inputs, warehouse: Warehouse) -> ModelState:
         if held is not None and (before is None or held.version != before.version):
             registry.challenge(tracking, held.version)
     state = _state(inputs, decision, live, tracking)
+    record = restored_record(day.library, tracking, live) if live is not None and state.version is not None else None
+    if live is not None and record is not None:
+        publish_champion(day.settings, held=live, record=record, anchor=(state.anchor, state.anchor_version))
     _tell(tracking, inputs, state)
     return state
 

@@ -92,7 +92,7 @@ def test_a_missing_or_changed_model_file_is_found(tmp_path: Path) -> None:
     assert not evaluate_file(STATE, library)[0]
     folder = library.folder("f" * 64)
     folder.mkdir(parents=True)
-    (folder / "model.skops").write_bytes(b"model")
+    (folder / "model.bin").write_bytes(b"model")
     assert evaluate_file(STATE.model_copy(update={"model_sha256": sha256_bytes(b"model")}), library)[0]
     assert not evaluate_file(STATE.model_copy(update={"model_sha256": sha256_bytes(b"other")}), library)[0]
     assert evaluate_file(RULES, library)[0]

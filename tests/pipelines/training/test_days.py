@@ -8,8 +8,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from contracts.keys import MODELS, installation_key
 from contracts.published import published_path, read_manifest, read_published
 from contracts.words import ScoreKind
+from models.scoring.published import read_model, read_pointer
 from models.tracking.peek import champion_version
 from models.tracking.registry import champion_before, promote
 from models.tracking.store import Tracking
@@ -151,7 +153,7 @@ def test_no_pickle_is_written(lived: Installation) -> None:
 def test_a_changed_model_file_stops_the_scores(lived: Installation) -> None:
     engine = lived.engine
     state = _state(engine, AS_OF)
-    path = engine.settings.var_dir / "models" / "by_fingerprint" / str(state.model_fingerprint)[:32] / "model.skops"
+    path = engine.settings.var_dir / "models" / "by_fingerprint" / str(state.model_fingerprint)[:32] / "model.bin"
     content = path.read_bytes()
     scores = engine.settings.published_dir / "lead_scores" / AS_OF.isoformat() / "manifest.json"
     kept = scores.read_bytes()
@@ -195,6 +197,43 @@ def test_rollback_swaps_champion_and_previous_and_bars_the_one_taken_out(tmp_pat
     assert out is not None
     assert (now.version, out.version) == (first.version, other)
     assert "rolled_back_as_of" in out.tags
+    pointer = read_pointer(engine.settings.published_dir, key=installation_key(engine.settings.secrets_dir, MODELS))
+    assert pointer is not None
+    assert pointer.version == now.version
+
+
+def test_a_serving_process_finds_the_champion_without_mlflow(lived: Installation) -> None:
+    settings = lived.engine.settings
+    found = read_model(settings.published_dir, key=installation_key(settings.secrets_dir, MODELS, make=False))
+    assert found is not None
+    pointer, model = found
+    state = _state(lived.engine, AS_OF)
+    told = (pointer.version, pointer.sha256, pointer.fingerprint, pointer.anchor)
+    assert told == (state.version, state.model_sha256, state.model_fingerprint, state.anchor)
+    scores = read_published(settings.published_dir, dataset="lead_scores", as_of=AS_OF).to_pylist()
+    today = lived.frame[lived.frame["as_of_date"] == AS_OF].set_index("person_id")
+    for row in scores[:20]:
+        assert model.p_one(today.loc[row["person_id"]].to_dict()) == pytest.approx(row["p"], abs=1e-12)
+
+
+def test_a_registered_model_answers_through_mlflow_alike_and_holds_no_pickle(lived: Installation) -> None:
+    import mlflow
+
+    tracking = tracking_of(lived.engine.settings)
+    champion = tracking.alias("champion")
+    assert champion is not None
+    with tracking._active():
+        loaded = mlflow.pyfunc.load_model(f"models:/resurrection/{champion.version}")
+        folder = Path(mlflow.artifacts.download_artifacts(f"models:/resurrection/{champion.version}"))
+        names = list(loaded.metadata.get_input_schema().input_names())
+        rows = lived.frame[lived.frame["as_of_date"] == AS_OF][names].head(50)
+        found = loaded.predict(rows)
+    key = installation_key(lived.engine.settings.secrets_dir, MODELS)
+    published = read_model(lived.engine.settings.published_dir, key=key)
+    assert published is not None
+    assert np.abs(found - published[1].p(rows)).max() < 1e-12
+    assert (folder / "data" / "model.bin").read_bytes() == published[1].to_bytes()
+    assert not any(b"pickle" in path.read_bytes() for path in folder.rglob("*") if path.is_file())
 
 
 def test_a_past_date_run_late_uses_the_model_of_then_and_moves_no_alias(tmp_path: Path, lived: Installation) -> None:
