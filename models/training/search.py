@@ -60,8 +60,8 @@ class SearchResult:
         losses: recipe -> out-of-fold log loss of each row, NaN likewise; scores of a fold are first put through a
             sigmoid of that fold, two free values each, so order and shape are compared and not the level.
         judged: rows that were judged at least once.
-        latest: rows of the latest fold.
-        latest_losses: recipe -> mean loss on the latest fold.
+        latest: rows of the latest folds, the later half of them.
+        latest_losses: recipe -> mean loss on the latest folds.
     """
 
     chosen: Recipe
@@ -91,7 +91,7 @@ def search(
         frame: the feature columns, shape (rows, >= features).
         y: outcome, shape (rows,).
         features: columns to use.
-        folds: from `time_folds` or `stratified_folds`; with `order` the last one counts as the latest.
+        folds: from `time_folds` or `stratified_folds`; with `order` the later half counts as the latest.
         groups: account or person of each row, shape (rows,); errors are clustered by it.
         order: when each row is; None where rows have no order in time.
         plan: seed, threads and recipes.
@@ -154,6 +154,11 @@ def resurrection_model(
     return flatten(fitted, features=features, calibrator=calibrator, background=background, threads=threads)
 
 
+def later_half(folds: Sequence[Fold]) -> Rows:
+    """Test rows of the later half of some folds in time; of the only one where there is one."""
+    return np.concatenate([fold.test for fold in folds[-max(1, len(folds) // 2) :]])
+
+
 class _Search:
     def __init__(self, table: Lesson, folds: tuple[Fold, ...], plan: SearchPlan, *, in_time: bool) -> None:
         self.table, self.folds, self.plan, self.in_time = table, folds, plan, in_time
@@ -173,7 +178,7 @@ class _Search:
             scores[average.name.value] = [np.mean(of_fold, axis=0) for of_fold in zip(*parts, strict=True)]
         losses = {name: self._by_row(self._losses(found, self.folds)) for name, found in scores.items()}
         judged = np.flatnonzero(np.isfinite(next(iter(losses.values()))))
-        latest = self.folds[-1].test
+        latest = later_half(self.folds)
         choice = choose(
             {name: loss[judged] for name, loss in losses.items()},
             self.table.groups[judged],
@@ -210,7 +215,7 @@ class _Search:
     def _best(self, losses: Sequence[Floats], settings: Sequence[Recipe], folds: Sequence[Fold]) -> int:
         """Index of the setting: the least loss within a shape, a simpler shape where it cannot be told apart."""
         rows = np.concatenate([fold.test for fold in folds])
-        latest = np.isin(rows, folds[-1].test) if self.in_time and len(folds) > 1 else None
+        latest = np.isin(rows, later_half(folds)) if self.in_time else None
         shapes: dict[str, list[int]] = {}
         for index, recipe in enumerate(settings):
             shapes.setdefault(shape_of(recipe), []).append(index)

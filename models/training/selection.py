@@ -32,7 +32,7 @@ def choose(losses: Mapping[str, Floats], groups: Any, *, latest: NDArray[np.bool
     Args:
         losses: candidate -> log loss of each judged row, shape (rows,), the simpler first.
         groups: account or person of each row; errors are clustered by it.
-        latest: marks the rows of the latest fold; None without an order in time.
+        latest: marks the rows of the latest folds; None without an order in time.
     """
     names = np.asarray(groups)
     fallen = _fallen(losses, names, latest)
@@ -41,7 +41,7 @@ def choose(losses: Mapping[str, Floats], groups: Any, *, latest: NDArray[np.bool
     if not fallen:
         return found
     told = ", ".join(name.replace("_", " ") for name in fallen)
-    return Choice(found.name, f"{found.reason}; set aside because the latest fold went against it: {told}")
+    return Choice(found.name, f"{found.reason}; set aside because the latest folds went against it: {told}")
 
 
 def least(losses: Mapping[str, Floats], groups: Any, latest: NDArray[np.bool_] | None = None) -> str:

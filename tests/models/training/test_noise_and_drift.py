@@ -68,7 +68,7 @@ def test_what_fell_behind_on_the_latest_fold_is_not_chosen_however_good_the_past
     assert choose(losses, groups).name == "past"
     found = choose(losses, groups, latest=latest)
     assert found.name == "steady"
-    assert "latest fold went against it: past" in found.reason
+    assert "latest folds went against it: past" in found.reason
 
 
 def test_under_drift_the_choice_of_the_search_holds_up_on_the_latest_fold() -> None:
