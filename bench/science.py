@@ -22,7 +22,7 @@ from bench.references import Table, bank, references, xeducation
 from bench.rows import Origin, Row, make_row, origin, write_suite
 from bench.table import show
 from contracts.settings import Settings
-from models.calibration.calibrator import Calibrator, Floats, calibration_in_the_large, logistic_line, logit
+from models.calibration.calibrator import Floats, calibration_in_the_large, logistic_line, logit
 from models.calibration.recalibration import roll
 from models.evaluation.metrics import row_log_loss
 from models.scoring.model import ResurrectionModel
@@ -108,7 +108,7 @@ def bank_rows(at: Origin, data: Path) -> list[Row]:
     better = max(one.auc(name) for name in one.p if name != _OURS)
     month = (table.frame["month"] != table.frame["month"].shift()).cumsum().to_numpy()[cut:]
     rolled = roll(
-        Calibrator.from_dict(one.model.calibration or {}),
+        one.model.calibrator,
         raw=one.raw,
         y=one.y,
         month=month,

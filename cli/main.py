@@ -13,6 +13,7 @@ from cli import (
     commands_demo,
     commands_explain,
     commands_inspect,
+    commands_person,
     commands_plan,
     commands_run,
     commands_serve,
@@ -32,7 +33,7 @@ app = typer.Typer(
 )
 _MODULES = (
     commands_setup, commands_run, commands_plan, commands_deliver, commands_inspect, commands_explain,
-    commands_assess, commands_serve, commands_control, commands_demo,
+    commands_assess, commands_serve, commands_person, commands_control, commands_demo,
 )  # fmt: skip
 for module in _MODULES:
     module.register(app)

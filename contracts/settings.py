@@ -128,6 +128,8 @@ class Settings(BaseSettings):
     webhook_trusted_hosts: list[str] = Field(
         default_factory=list, description="own hosts that the webhook may reach on private addresses and without TLS"
     )
+    retain_landing_days: int = Field(180, ge=30, description="landed full exports that newer ones replace")
+    retain_text_days: int = Field(730, ge=30, description="addresses and texts of messages in the ledger")
     feedback_port: int = Field(8008, ge=1, le=65535, description="loopback port of the feedback routes")
 
     run_at: str = Field("05:00", pattern=r"^\d\d:\d\d$", description="UTC hour of the daily schedule")

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import errno
 import hashlib
+import json
 import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -31,6 +32,8 @@ from pipelines.ingest.reading import read_into
 MANIFEST: Final = "manifest.json"
 DATA: Final = "data.parquet"
 REJECTS: Final = "rejects.parquet"
+# What the content of a file became by erasures: the operator's own copy still has the old hash.
+REWRITTEN: Final = "rewritten.json"
 _LOCK_SECONDS: Final = 60.0
 _OLD: Final = ".old"
 DeliveryKey = tuple[str, str, datetime, str]  # source, object, time of export, file name
@@ -253,6 +256,23 @@ def _renewed(
 
 def _key(record: DeliveryRecord) -> tuple[datetime, str]:
     return record.exported_at, record.file_name
+
+
+def note_rewritten(folder: Path, before: str, after: str) -> None:
+    """Remember what a hash became, also through several erasures."""
+    known = _rewritten(folder)
+    known = {old: (after if new == before else new) for old, new in known.items()} | {before: after}
+    write_atomic(folder / REWRITTEN, json.dumps(known, indent=1, sort_keys=True).encode())
+
+
+def landed_name(folder: Path, sha256: str) -> str:
+    """Hash under which a file's content is landed: its own, or what an erasure made of it."""
+    return _rewritten(folder).get(sha256, sha256)
+
+
+def _rewritten(folder: Path) -> dict[str, str]:
+    path = folder / REWRITTEN
+    return dict(json.loads(path.read_text(encoding="utf-8"))) if path.exists() else {}
 
 
 def read_manifest(folder: Path) -> LandingManifest:

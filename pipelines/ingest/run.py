@@ -21,7 +21,15 @@ from contracts.words import Crm
 from pipelines.ingest import expectations
 from pipelines.ingest.discover import Delivery, FileProblem, find_deliveries
 from pipelines.ingest.effective import OPERATOR, effective_landings
-from pipelines.ingest.landing import DeliveryKey, LandingManifest, land, landing_lock, newest_wins, read_manifest
+from pipelines.ingest.landing import (
+    DeliveryKey,
+    LandingManifest,
+    land,
+    landed_name,
+    landing_lock,
+    newest_wins,
+    read_manifest,
+)
 from pipelines.ingest.load import load
 
 if TYPE_CHECKING:
@@ -148,7 +156,7 @@ def _land_all(
     moment = _naive(now)
     for delivery in deliveries:
         try:
-            sha256 = seen.sha256(delivery.path)
+            sha256 = landed_name(options.landing_dir / delivery.source / delivery.object, seen.sha256(delivery.path))
             folder = options.landing_dir / delivery.source / delivery.object / sha256
             is_new = not folder.exists()
             land(

@@ -1,0 +1,162 @@
+"""Erasure over every store, each with its receipt, and the proof that no byte is left."""
+
+from __future__ import annotations
+
+import csv
+import json
+import shutil
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Final
+
+import pyarrow.parquet as pq
+import sqlalchemy as sa
+
+from contracts.errors import PermanentError
+from contracts.files import sha256_file, write_atomic
+from contracts.published import PublishedManifest
+from contracts.settings import Settings
+from pipelines.ingest.landing import landing_lock
+from pipelines.rights.landing import erase_landing
+from recovery.addresses import AddressKey
+from recovery.rights.files import Eraser, hits
+from recovery.rights.matching import Identifiers
+from recovery.rights.requests import ErasureReceipt, erase_from_ledger
+
+# The source systems' own files, in a demo below the state folder: erased by whoever keeps them.
+_SOURCES: Final = ("world", "truth")
+_OWN_WAY: Final = ("landing", "published", "warehouse", "ledger", "secrets", *_SOURCES)
+
+
+@dataclass(frozen=True, slots=True)
+class Erasure:
+    """What an erasure did: receipts, and files of the source systems that still name the people."""
+
+    receipts: tuple[ErasureReceipt, ...]
+    left_to_the_source: tuple[Path, ...]
+
+
+def erase_people(
+    settings: Settings, engine: sa.Engine, people: Identifiers, *, addresses: AddressKey, now: datetime
+) -> Erasure:
+    """Take people out of landing, warehouse, published files, ledger, outbox, reports, model files and caches.
+
+    The warehouse is removed whole: the next day rebuilds it without them, so they are in no snapshot and no label,
+    and never count as "did not come back". Their addresses stay blocked by keyed hash; the audit chain stays whole.
+
+    Args:
+        settings: where the stores are.
+        engine: of the ledger.
+        people: who asked.
+        addresses: hashes what stays blocked.
+        now: naive UTC.
+
+    Raises:
+        PermanentError: a file still holds one of them afterwards; it is named.
+    """
+    var_dir = settings.var_dir
+    receipts: list[ErasureReceipt] = []
+    with landing_lock(settings.landing_dir):
+        receipts += erase_landing(settings.landing_dir, people)
+    receipts += _remove_warehouse(settings.warehouse_path)
+    receipts += _erase_published(settings.published_dir, people)
+    receipts += _erase_files(var_dir, people)
+    suppress = [(addresses.hash(email), "all") for email in sorted(people.emails)]
+    suppress += [(addresses.hash(number), "all") for number in sorted(people.numbers)]
+    receipts += erase_from_ledger(engine, people, suppress=suppress, sender_id=settings.sender_id, now=now)
+    skipped = tuple(var_dir / name for name in (*_SOURCES, "secrets"))
+    left = sorted({path for path, _ in hits(var_dir, people.words, skip=skipped)})
+    if left:
+        shown = ", ".join(str(path.relative_to(var_dir)) for path in left[:5])
+        raise PermanentError(
+            f"{len(left)} files still hold somebody who was to be erased.",
+            where=shown,
+            remedy="Remove them by hand or tell us of the kind of file; then run the erasure again.",
+        )
+    sources = {path for name in _SOURCES for path, _ in hits(var_dir / name, people.words)}
+    return Erasure(tuple(receipts), tuple(sorted(sources)))
+
+
+def _remove_warehouse(path: Path) -> list[ErasureReceipt]:
+    if not path.exists():
+        return []
+    receipt = ErasureReceipt("warehouse", path.name, sha256_file(path), "", 0)
+    for part in (*path.parent.glob(f"{path.name}*"), path.parent / "spill"):
+        if part.is_dir():
+            shutil.rmtree(part)
+        else:
+            part.unlink(missing_ok=True)
+    return [receipt]
+
+
+def _erase_published(root: Path, people: Identifiers) -> Iterator[ErasureReceipt]:
+    eraser = Eraser(people)
+    for path in sorted(root.glob("*/*/manifest.json")):
+        manifest = PublishedManifest.model_validate_json(path.read_bytes())
+        file = path.parent / manifest.path
+        table, taken = eraser.table(pq.read_table(file, partitioning=None))
+        if taken:
+            staging = path.parent / "erasing.parquet"
+            pq.write_table(table, staging, compression="zstd", row_group_size=131_072, store_schema=True)
+            digest = sha256_file(staging)
+            staging.replace(path.parent / f"{digest}.parquet")
+            changed = manifest.model_copy(
+                update={"path": f"{digest}.parquet", "sha256": digest, "rows": table.num_rows}
+            )
+            write_atomic(path, changed.model_dump_json(indent=2).encode() + b"\n")
+            if file.name != f"{digest}.parquet":
+                file.unlink()
+            yield ErasureReceipt(
+                "published", f"{manifest.dataset}/{manifest.as_of_date}", manifest.sha256, digest, taken
+            )
+        for stray in path.parent.glob("*.parquet"):  # content of earlier runs of the day, named by nobody any more
+            if stray.name != PublishedManifest.model_validate_json(path.read_bytes()).path:
+                stray.unlink()
+
+
+def _erase_files(var_dir: Path, people: Identifiers) -> Iterator[ErasureReceipt]:
+    """Outbox, delivered touches, reports, model files, logs and caches: one file at a time."""
+    eraser = Eraser(people)
+    outbox: set[Path] = set()
+    for path in sorted(var_dir.rglob("*")):
+        place = path.relative_to(var_dir).parts[0]
+        if not path.is_file() or path.is_symlink() or place in _OWN_WAY:
+            continue
+        if any(path.stem == touch for touch in people.touch_ids):
+            yield ErasureReceipt(place, str(path.relative_to(var_dir)), sha256_file(path), "", 1)
+            path.unlink()
+            outbox.add(path.parent)
+            continue
+        done = eraser.erase(path)
+        if done is not None:
+            item = str(path.relative_to(var_dir))
+            yield ErasureReceipt(place, item, done.sha256_before, done.sha256_after, done.rows)
+            outbox.add(path.parent)
+    for folder in outbox:
+        _describe_again(folder if (folder / "manifest.json").exists() else folder.parent)
+
+
+def _describe_again(folder: Path) -> None:
+    """Bring the list of files in an emitted batch up to date; the batch keeps its name and hash."""
+    path = folder / "manifest.json"
+    if not path.exists():
+        return
+    content = json.loads(path.read_text(encoding="utf-8"))
+    if not isinstance(content.get("files"), dict):
+        return
+    for name in list(content["files"]):
+        file = folder / name
+        if not file.exists():
+            del content["files"][name]
+        elif (digest := sha256_file(file)) != content["files"][name].get("sha256"):
+            content["files"][name]["sha256"] = digest
+            if file.suffix == ".csv":
+                content["files"][name]["rows"] = max(0, _csv_rows(file))
+    write_atomic(path, json.dumps(content, indent=2).encode() + b"\n")
+
+
+def _csv_rows(path: Path) -> int:
+    with path.open(encoding="utf-8", newline="") as handle:
+        return sum(1 for _ in csv.reader(handle)) - 1

@@ -1,0 +1,1 @@
+"""What people may ask for: access, erasure, restriction, and that two records be one."""

@@ -1,0 +1,237 @@
+"""Requests of people in the ledger: due dates, receipts, restriction, merging, and what the ledger itself holds."""
+
+from __future__ import annotations
+
+import json
+import uuid
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import Any, Final
+
+import sqlalchemy as sa
+
+from recovery.ledger import schema as tables
+from recovery.ledger.audit import AuditEntry, append_audit
+from recovery.ledger.engine import reading, writing
+from recovery.rights.matching import Identifiers
+
+# One calendar month is never longer than 31 and never shorter than 28 days (GDPR Art. 12(3)); 45 days (11 CCR 7021).
+_DUE: Final = {"gdpr": timedelta(days=28), "ccpa": timedelta(days=45)}
+_BATCH: Final = 500
+
+
+class RequestKind(StrEnum):
+    """What was asked for."""
+
+    EXPORT = "export"
+    ERASE = "erase"
+    RESTRICT = "restrict"
+    LIFT = "lift"
+    MERGE = "merge"
+    UNMERGE = "unmerge"
+
+
+@dataclass(frozen=True, slots=True)
+class ErasureReceipt:
+    """One place that an erasure rewrote: place, item by name or id, hashes before and after, rows taken out."""
+
+    place: str
+    item: str
+    sha256_before: str = ""
+    sha256_after: str = ""
+    rows: int = 0
+
+
+def open_request(
+    engine: sa.Engine,
+    kind: RequestKind,
+    person_id: str,
+    *,
+    by: str,
+    received_at: datetime,
+    law: str = "gdpr",
+) -> str:
+    """Write a request down with its due date; returns its identifier.
+
+    Args:
+        engine: of the ledger.
+        kind: what is asked for.
+        person_id: whose request.
+        by: who took it; no personal data of the person.
+        received_at: naive UTC.
+        law: `gdpr` (28 days, within any month) or `ccpa` (45 days).
+    """
+    request_id = uuid.uuid4().hex
+    row = {
+        "request_id": request_id,
+        "kind": kind.value,
+        "person_id": person_id,
+        "requested_by": by,
+        "received_at": received_at,
+        "due_at": received_at + _DUE[law],
+        "state": "open",
+    }
+    with writing(engine) as connection:
+        connection.execute(sa.insert(tables.rights_requests), [row])
+        entry = AuditEntry("right_requested", request_id, {"kind": kind.value, "person": person_id})
+        append_audit(connection, [entry], at=received_at)
+    return request_id
+
+
+def complete(engine: sa.Engine, request_id: str, receipts: Sequence[ErasureReceipt] = (), *, now: datetime) -> None:
+    """Close a request with its receipts; they are appended and never changed."""
+    request = tables.rights_requests
+    rows = [
+        {"receipt_id": uuid.uuid4().hex, "request_id": request_id, "place": receipt.place, "item": receipt.item,
+         "sha256_before": receipt.sha256_before, "sha256_after": receipt.sha256_after, "rows": receipt.rows,
+         "erased_at": now}
+        for receipt in receipts
+    ]  # fmt: skip
+    with writing(engine) as connection:
+        if rows:
+            connection.execute(sa.insert(tables.erasure_receipts), rows)
+        connection.execute(
+            sa.update(request).where(request.c.request_id == request_id).values(completed_at=now, state="completed")
+        )
+        append_audit(connection, [AuditEntry("right_granted", request_id, {"receipts": len(rows)})], at=now)
+
+
+def overdue(engine: sa.Engine, *, now: datetime, within: timedelta = timedelta(days=7)) -> list[dict[str, Any]]:
+    """Open requests that are due within a week or late, the most urgent first."""
+    request = tables.rights_requests
+    query = (
+        sa.select(request.c.request_id, request.c.kind, request.c.person_id, request.c.received_at, request.c.due_at)
+        .where(request.c.state == "open", request.c.due_at <= now + within)
+        .order_by(request.c.due_at)
+    )
+    with reading(engine) as connection:
+        return [dict(row._mapping) for row in connection.execute(query)]
+
+
+def restrict(engine: sa.Engine, person_id: str, *, kind: RequestKind, reason: str, by: str, now: datetime) -> None:
+    """Restrict processing (GDPR Art. 18), or lift that; the newest row decides."""
+    row = {
+        "restriction_id": uuid.uuid4().hex,
+        "person_id": person_id,
+        "kind": kind.value,
+        "reason": reason,
+        "source": by,
+        "since": now,
+        "recorded_at": now,
+    }
+    with writing(engine) as connection:
+        connection.execute(sa.insert(tables.restrictions), [row])
+        append_audit(connection, [AuditEntry("person_restricted", person_id, {"kind": kind.value})], at=now)
+
+
+def merge(
+    engine: sa.Engine, person_id: str, canonical_id: str, *, kind: RequestKind, why: str, by: str, now: datetime
+) -> None:
+    """Say that two people are one, or are not; permission of both is kept, so the stricter wins (W7)."""
+    row = {
+        "alias_id": uuid.uuid4().hex,
+        "person_id": person_id,
+        "canonical_id": canonical_id,
+        "kind": kind.value,
+        "why": why,
+        "source": by,
+        "since": now,
+        "recorded_at": now,
+    }
+    with writing(engine) as connection:
+        connection.execute(sa.insert(tables.person_aliases), [row])
+        entry = AuditEntry(f"person_{kind.value}d", person_id, {"into": canonical_id})
+        append_audit(connection, [entry], at=now)
+
+
+def held_about(
+    engine: sa.Engine, people: Identifiers, *, address_hashes: Iterable[str]
+) -> dict[str, list[dict[str, Any]]]:
+    """Rows of every table of the ledger about some people, for access (GDPR Art. 15)."""
+    hashes, found = sorted(address_hashes), dict[str, list[dict[str, Any]]]()
+    with reading(engine) as connection:
+        for table in tables.metadata.sorted_tables:
+            conditions = [
+                table.c[name].in_(values)
+                for name, values in (
+                    ("person_id", sorted(people.person_ids)),
+                    ("canonical_id", sorted(people.person_ids)),
+                    ("touch_id", sorted(people.touch_ids)),
+                    ("address_hash", hashes),
+                )
+                if name in table.c and values
+            ]
+            if conditions:
+                rows = connection.execute(sa.select(table).where(sa.or_(*conditions)))
+                content = [json.loads(json.dumps(dict(row._mapping), default=str)) for row in rows]
+                if content:
+                    found[table.name] = content
+    return found
+
+
+def erase_from_ledger(
+    engine: sa.Engine,
+    people: Identifiers,
+    *,
+    suppress: Sequence[tuple[str, str]],
+    sender_id: str,
+    now: datetime,
+) -> list[ErasureReceipt]:
+    """Empty the erasable table of these people, cut their record links, and keep their addresses blocked by hash.
+
+    Args:
+        engine: of the ledger.
+        people: who asked.
+        suppress: (keyed hash, channel) of every address they are known by; ICO: suppress, do not merely delete.
+        sender_id: whose suppressions.
+        now: naive UTC.
+    """
+    content, links = tables.contents, tables.person_links
+    receipts = []
+    with writing(engine) as connection:
+        if connection.dialect.name == "sqlite":
+            connection.exec_driver_sql("PRAGMA secure_delete=ON")
+        taken = 0
+        for column, values in ((content.c.person_id, people.person_ids), (content.c.ref_id, people.touch_ids),
+                               (sa.func.lower(content.c.address), people.emails)):  # fmt: skip
+            for chunk in _chunks(values):
+                taken += connection.execute(sa.delete(content).where(column.in_(chunk))).rowcount
+        receipts.append(ErasureReceipt("ledger", "contents", rows=taken))
+        cut = 0
+        for chunk in _chunks(people.person_ids):
+            cut += connection.execute(sa.delete(links).where(links.c.person_id.in_(chunk))).rowcount
+        receipts.append(ErasureReceipt("ledger", "person_links", rows=cut))
+        rows = [
+            {"suppression_id": uuid.uuid4().hex, "address_hash": hashed, "sender_id": sender_id, "channel": channel,
+             "reason": "objection", "source": "erasure", "since": now, "recorded_at": now}
+            for hashed, channel in suppress
+        ]  # fmt: skip
+        if rows:
+            connection.execute(sa.insert(tables.suppressions), rows)
+        entry = AuditEntry("people_erased", f"{len(people.person_ids)} people", {"people": sorted(people.person_ids)})
+        append_audit(connection, [entry], at=now)
+    _wipe_pages(engine)
+    return receipts
+
+
+def _chunks(values: Iterable[str]) -> Iterable[list[str]]:
+    ordered = sorted(values)
+    return (ordered[start : start + _BATCH] for start in range(0, len(ordered), _BATCH))
+
+
+def _wipe_pages(engine: sa.Engine) -> None:
+    """Rewrite the file, so that freed pages and the log hold nothing; PostgreSQL frees its own by vacuum."""
+    with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+        if connection.dialect.name == "postgresql":
+            connection.exec_driver_sql("vacuum contents")
+            return
+        raw = connection.connection.dbapi_connection
+        assert raw is not None
+        connection.rollback()
+        cursor = raw.cursor()
+        cursor.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        cursor.execute("VACUUM")
+        cursor.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        cursor.close()
