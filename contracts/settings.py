@@ -42,6 +42,7 @@ class Settings(BaseSettings):
     seed: int = Field(7, description="seed of every random choice")
     retrain_every_days: int = Field(1, ge=1, description="days between candidate fits")
     promote_every_days: int = Field(7, ge=1, description="least days between promotions")
+    refresh_after_days: int = Field(14, ge=1, description="an older champion makes way for one that is not worse")
 
     reasons_limit: int = Field(100_000, ge=0, description="most people who get written reasons in a run")
     drift_warn_share: float = Field(0.3, ge=0, le=1, description="share of drifted features that warns")

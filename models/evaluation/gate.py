@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal
+from typing import Final, Literal
 
+from models.evaluation.comparison import Comparison
 from models.evaluation.resampling import Interval
 
+_NOT_WORSE: Final = 0.005  # share of the champion's log loss
 Verdict = Literal["promoted", "kept", "unchanged", "held", "refused"]
 
 
@@ -41,6 +43,7 @@ class Decision:
     verdict: Verdict
     reason: str
     gain: Interval | None = None
+    comparison: Comparison | None = None
 
 
 def decide(
@@ -51,7 +54,8 @@ def decide(
     rolled_back: bool,
     failing_backtest: str | None,
     promote_every_days: int,
-    compare: Callable[[], Interval | None],
+    refresh_after_days: int,
+    compare: Callable[[], Comparison | None],
     loads: Callable[[], str | None],
 ) -> Decision:
     """Decide about promotion; `compare` and `loads` run only when the answer depends on them.
@@ -63,7 +67,8 @@ def decide(
         rolled_back: a person took this challenger out of use.
         failing_backtest: why the matured backtest fails, else None.
         promote_every_days: least days between promotions.
-        compare: log-loss gain over the champion on rows later than either's data; None when there are none.
+        refresh_after_days: a champion older than this makes way for a challenger that is not worse.
+        compare: challenger and champion on rows later than either's data; None when there are none.
         loads: None when the model loads in a fresh interpreter and answers alike, else what went wrong.
     """
     if challenger is None:
@@ -80,12 +85,12 @@ def decide(
             f"the model in use is {_days(champion.days_in_use)} old; "
             f"models change at most every {promote_every_days} days",
         )
-    verdict = _first(challenger) if champion is None else _against(champion, compare)
+    verdict = _first(challenger) if champion is None else _against(champion, compare, refresh_after_days)
     if verdict.verdict != "promoted":
         return verdict
     fault = loads()
     if fault is not None:
-        return Decision("held", f"the new model cannot be used: {fault}", verdict.gain)
+        return Decision("held", f"the new model cannot be used: {fault}", verdict.gain, verdict.comparison)
     return verdict
 
 
@@ -100,14 +105,25 @@ def _first(challenger: Challenger) -> Decision:
     return Decision("refused", f"it does not surely beat both the base rate and the scorecard: {told}", gain)
 
 
-def _against(champion: Champion, compare: Callable[[], Interval | None]) -> Decision:
-    gain = compare()
-    if gain is None:
+def _against(champion: Champion, compare: Callable[[], Comparison | None], refresh_after_days: int) -> Decision:
+    found = compare()
+    if found is None:
         return Decision("kept", "no outcome is yet later than the data of the model in use, so nothing can be compared")
-    told = f"log-loss gain {gain.value:.5f} ({gain.low:.5f} to {gain.high:.5f}) on rows later than either's data"
-    if gain.low > 0:
-        return Decision("promoted", f"better than version {champion.version}: {told}", gain)
-    return Decision("kept", f"not surely better than version {champion.version}: {told}", gain)
+    gain = found.gain
+    told = (
+        f"log-loss gain {gain.value:.5f} ({gain.low:.5f} to {gain.high:.5f}, surely {found.surely:.5f}), "
+        f"{100 * found.relative:+.2f} %, on {found.rows:,} rows later than either's data"
+    )
+    if found.collapsed:
+        return Decision("kept", f"it fails on a part of the people: {'; '.join(found.collapsed[:3])}", gain, found)
+    if found.profit is not None and found.profit.high < 0:
+        return Decision("kept", f"it would earn less at the plan's capacity ({found.profit.value:,.0f})", gain, found)
+    if found.surely > 0:
+        return Decision("promoted", f"better than version {champion.version}: {told}", gain, found)
+    if champion.days_in_use > refresh_after_days and found.relative >= -_NOT_WORSE:
+        age = _days(champion.days_in_use)
+        return Decision("promoted", f"version {champion.version} is {age} old, and not worse: {told}", gain, found)
+    return Decision("kept", f"not surely better than version {champion.version}: {told}", gain, found)
 
 
 def _percent(interval: Interval) -> str:

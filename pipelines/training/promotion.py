@@ -26,10 +26,15 @@ from pipelines.training.serving import is_published, publish_champion
 from pipelines.warehouse import Warehouse
 
 if TYPE_CHECKING:
+    import pandas as pd
+
+    from models.evaluation.comparison import Comparison
     from models.tracking.store import Held, Tracking
 
 CARD_NAME = "rule_scorecard"
 MODEL = "resurrection"
+_EDGES = (60.0, 120.0, 240.0)
+_SILENT = ("under 60 days", "60 to 119 days", "120 to 239 days", "240 days and more")
 
 
 @dataclass(frozen=True)
@@ -47,6 +52,7 @@ class Inputs:
             candidate=self.candidate.fingerprint,
             backtest=self.failing_backtest,
             promote_every_days=self.day.settings.promote_every_days,
+            refresh_after_days=self.day.settings.refresh_after_days,
             code=code_version(),
             as_of=self.day.as_of,
         )
@@ -114,7 +120,8 @@ def _decide(inputs: Inputs, warehouse: Warehouse) -> ModelState:
         rolled_back=held is not None and "rolled_back_as_of" in held.tags,
         failing_backtest=inputs.failing_backtest,
         promote_every_days=day.settings.promote_every_days,
-        compare=lambda: _gain(inputs, warehouse, before, tracking),
+        refresh_after_days=day.settings.refresh_after_days,
+        compare=lambda: _compared(inputs, warehouse, before, tracking),
         loads=lambda: _load_fault(day.library, candidate),
     )
     if decision.verdict == "promoted" and candidate.version is not None and candidate.base_rate is not None:
@@ -133,7 +140,34 @@ def _decide(inputs: Inputs, warehouse: Warehouse) -> ModelState:
     if live is not None and record is not None:
         publish_champion(day.settings, held=live, record=record, anchor=(state.anchor, state.anchor_version))
     _tell(tracking, inputs, state)
+    _keep_page(tracking, inputs, state, decision, champion)
     return state
+
+
+def _keep_page(
+    tracking: Tracking, inputs: Inputs, state: ModelState, decision: Decision, champion: Champion | None
+) -> None:
+    from models.tracking.pages import keep_decision
+
+    candidate, as_of = inputs.candidate, inputs.day.as_of
+    figures = decision.comparison.figures() if decision.comparison else {}
+    if champion is not None:
+        figures["champion_days_in_use"] = float(champion.days_in_use)
+    note = f"**{decision.verdict.capitalize()}** on {as_of}: {decision.reason}.\n\n{state.paragraph}"
+    keep_decision(
+        tracking,
+        fingerprint=inputs.fingerprint,
+        name=f"decision {as_of}: {decision.verdict}",
+        note=note,
+        figures=figures,
+        tags={
+            "as_of_date": as_of.isoformat(),
+            "verdict": decision.verdict,
+            "champion_before": champion.version if champion else "none",
+            "challenger": candidate.version or "none",
+            "live": state.version or "rules",
+        },
+    )
 
 
 def _challenger(candidate: CandidateRecord) -> Challenger | None:
@@ -178,12 +212,11 @@ def _load_fault(library: Library, candidate: CandidateRecord) -> str | None:
     return load_fault(folder / MODEL_FILE, sha256=sha, probe=folder / PROBE_FILE)
 
 
-def _gain(inputs: Inputs, warehouse: Warehouse, before: Held | None, tracking: Tracking) -> Interval | None:
-    """Log-loss gain of the candidate's twin over the champion on test rows later than the champion's data."""
-    import pandas as pd
+def _compared(inputs: Inputs, warehouse: Warehouse, before: Held | None, tracking: Tracking) -> Comparison | None:
+    """The candidate's twin and the champion on test rows later than the champion's data."""
     import pyarrow.parquet as pq
 
-    from models.evaluation.metrics import log_loss_gain
+    from models.evaluation.comparison import compare
     from models.scoring.files import load_model
 
     day, candidate = inputs.day, inputs.candidate
@@ -202,13 +235,28 @@ def _gain(inputs: Inputs, warehouse: Warehouse, before: Held | None, tracking: T
         panel = read_panel(connection, day.request)
     rows = test.merge(panel.drop(columns=["y"]), on=["person_id", "as_of_date"], how="inner")
     model = load_model(day.library.folder(before.fingerprint) / MODEL_FILE, sha256=before.model_sha256)
-    return log_loss_gain(
+    return compare(
         y=rows["y"].to_numpy(dtype=bool),
         p_new=rows["p"].to_numpy(),
         p_old=model.p(rows),
         groups=rows["group"].to_numpy(),
+        slices=_slices(rows),
         seed=day.settings.seed,
     )
+
+
+def _slices(rows: pd.DataFrame) -> dict[str, Any]:
+    """Parts of the people in which a new model must not fail: CRM, and how long they have been silent."""
+    import numpy as np
+
+    found: dict[str, Any] = {}
+    if "crm_system" in rows.columns:
+        found["CRM"] = rows["crm_system"].astype(object).to_numpy()
+    if "days_since_last_inbound" in rows.columns:
+        found["silent"] = np.array(_SILENT, dtype=object)[
+            np.digitize(rows["days_since_last_inbound"].to_numpy(dtype=np.float64), _EDGES)
+        ]
+    return found
 
 
 def _state(inputs: Inputs, decision: Decision, live: Held | None, tracking: Tracking) -> ModelState:

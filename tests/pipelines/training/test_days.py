@@ -145,6 +145,19 @@ def test_mlflow_says_which_model_is_live_and_why_and_names_nobody(lived: Install
             assert not any(person in content for person in people), path
 
 
+def test_every_decision_is_a_page_with_its_numbers(lived: Installation) -> None:
+    tracking = tracking_of(lived.engine.settings)
+    pages = tracking.client.search_runs([tracking.experiment_id], "tags.part = 'decision'")
+    assert {page.data.tags["as_of_date"] for page in pages} == {day.isoformat() for day in DAYS}
+    for page in pages:
+        state = _state(lived.engine, date.fromisoformat(page.data.tags["as_of_date"]))
+        assert page.data.tags["verdict"] == state.decision
+        assert state.decision_reason in page.data.tags["mlflow.note.content"]
+        compared = "gain_surely" in page.data.metrics
+        assert compared is ("log-loss gain" in state.decision_reason)
+    assert any("gain_surely" in page.data.metrics for page in pages)
+
+
 def test_no_pickle_is_written(lived: Installation) -> None:
     names = [path.suffix for path in lived.engine.settings.var_dir.rglob("*") if path.is_file()]
     assert not {".pkl", ".pickle", ".joblib", ".cloudpickle"} & set(names)
