@@ -25,6 +25,8 @@ _OPT_OUT: Final = frozenset(["is_opted_out_email", "is_dnd", "dnd_settings"])
 _PHONE_OPT_OUT: Final = frozenset(["is_do_not_call", "is_dnd", "dnd_settings"])
 # Below this a second thread costs more than it brings.
 _FEW_ROWS: Final = 200_000
+# Bytes; what a large file needs beyond is spilled to disk, so that memory does not grow with the file.
+_MOST_MEMORY: Final = 1 << 30
 
 T = TypeVar("T")
 Validate = Callable[[duckdb.DuckDBPyConnection, ObjectSpec, Judgement], list[Verdict]]
@@ -57,6 +59,8 @@ def load(
     """
     report = LoadReport()
     threads = int(_one(connection, "select current_setting('threads')"))
+    memory = int(_one(connection, "select parse_formatted_bytes(current_setting('memory_limit'))"))
+    connection.execute(f"set memory_limit = '{min(memory, _MOST_MEMORY)}B'")
     anew = ensure_tables(connection)
     prints = {item.landing_id: item.fingerprint(max_reject_share=max_reject_share) for item in wanted}
     present, refused = _present(connection, crm, anew)
@@ -83,6 +87,7 @@ def load(
         else:
             report.loaded.append(item.landing_id)
     connection.execute(f"set threads = {threads}")
+    connection.execute(f"set memory_limit = '{memory}B'")
     return report
 
 
