@@ -25,6 +25,7 @@ IMPORTED: Final = dg.AssetKey(["campaigns", "imported_permissions"])
     tags={"stage": "campaigns"},
     deps=[
         dg.AssetKey(["intermediate", "int_permissions__facts"]),
+        dg.AssetKey(["intermediate", "int_permissions__late"]),
         dg.AssetKey(["intermediate", "int_record_versions"]),
         dg.AssetKey(["intermediate", "person_links"]),
     ],

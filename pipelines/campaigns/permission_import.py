@@ -27,7 +27,25 @@ if TYPE_CHECKING:
 
 # Grounds that follow from activities are derived anew each day; they are no statements of anybody.
 _DERIVED: Final = "('inquiry', 'purchase', 'relationship')"
-_PEOPLE_SQL: Final = f"""
+_RECORD_FACTS_SQL: Final = f"""
+    select
+        record_key, channel, stance, basis, source, evidence, since, expires_at, collected_during,
+        optout_offered_at_collection
+    from intermediate.int_permissions__facts where stance = 'refused' or basis not in {_DERIVED}
+"""
+# Refusals of exports that came after the day began.
+_LATE: Final = "intermediate.int_permissions__late"
+_LATE_FACTS_SQL: Final = f"""
+    select record_key, channel, 'refused', basis, source, evidence, since, null, null, null
+    from {_LATE} where record_key is not null
+"""
+_LATE_ADDRESSES_SQL: Final = f"""
+    select
+        null::varchar, channel, 'refused', basis, source, coalesce(evidence, ''), since, null::timestamp,
+        null::varchar, null::boolean, unnest([email, phone])
+    from {_LATE} where email is not null or phone is not null
+"""
+_PEOPLE_SQL: Final = """
     with current as (
         select record_key, arg_max(person_id, (since, person_id)) as person_id
         from intermediate.person_links group by record_key
@@ -41,11 +59,10 @@ _PEOPLE_SQL: Final = f"""
     select
         c.person_id, f.channel, f.stance, f.basis, f.source, coalesce(f.evidence, '') as evidence, f.since,
         f.expires_at, f.collected_during, f.optout_offered_at_collection as is_optout_offered, a.address
-    from intermediate.int_permissions__facts as f
+    from ({facts}) as f
     left join current as c on f.record_key = c.record_key
     left join addresses as a
         on f.record_key = a.record_key and (f.channel = 'all' or (f.channel in ('email', 'audience')) = a.is_mail)
-    where f.stance = 'refused' or f.basis not in {_DERIVED}
 """
 _LISTS_SQL: Final = """
     select
@@ -143,7 +160,7 @@ def import_permissions(
     with warehouse.open() as connection:
         if not warehouse.exists(connection, "intermediate.int_permissions__facts"):
             return ImportReport(0, 0, 0, 0)
-        statements = _collect(connection, key)
+        statements = _collect(connection, key, has_late=warehouse.exists(connection, _LATE))
         values = {"sender": sender_id, "now": now}
         suppressions = arrow(connection, _SUPPRESSIONS_SQL, values)
         events = arrow(connection, _EVENTS_SQL, values)
@@ -162,10 +179,13 @@ def import_permissions(
     return report
 
 
-def _collect(connection: duckdb.DuckDBPyConnection, key: AddressKey) -> int:
+def _collect(connection: duckdb.DuckDBPyConnection, key: AddressKey, *, has_late: bool) -> int:
     """Temporary tables of all statements with their addresses, and of the hash of each address."""
     lists = suppression_lists(connection)
-    parts = [_PEOPLE_SQL, _OPERATOR_SQL, *([_LISTS_SQL.format(lists=lists)] if lists else [])]
+    facts = " union all ".join([_RECORD_FACTS_SQL, *([_LATE_FACTS_SQL] if has_late else [])])
+    parts = [_PEOPLE_SQL.format(facts=facts), _OPERATOR_SQL]
+    parts += [_LISTS_SQL.format(lists=lists)] if lists else []
+    parts += [_LATE_ADDRESSES_SQL] if has_late else []
     connection.execute(f"create or replace temp table imported as {' union all '.join(f'({part})' for part in parts)}")
     connection.execute("create or replace temp table declared as select source, declared_by from raw.sources")
     connection.execute("delete from imported where address is null and person_id is null and stance = 'refused'")

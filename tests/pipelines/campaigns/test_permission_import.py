@@ -132,6 +132,20 @@ def test_a_list_bars_addresses_that_no_record_has_yet(site: Site) -> None:
     assert site.stands("anybody", PHONE) == {("all", "complaint")}
 
 
+def test_a_refusal_in_an_export_of_the_day_is_written_at_once(site: Site) -> None:
+    site.record("crm:contacts:1", "p1")
+    with site.warehouse.open() as connection:
+        connection.execute(
+            "create table intermediate.int_permissions__late as select * from (values "
+            "('crm:contacts:1', null::varchar, null::varchar, 'email', 'opt_out', 'column', 'crm', timestamp '2026-06-01 03:00'), "
+            f"(null, null, '{PHONE}', 'sms', 'opt_out', 'list', 'crm', timestamp '2026-06-01 03:00')) "
+            "as t (record_key, email, phone, channel, basis, evidence, source, since)"
+        )
+    assert site.run().suppressions == 2
+    assert site.stands("anybody", MAIL) == {("email", "opt_out")}
+    assert site.stands("anybody", PHONE) == {("sms", "opt_out")}
+
+
 def test_merges_of_records_are_merges_of_permission_and_can_be_undone(site: Site) -> None:
     site.record("crm:contacts:1", "p1", email="one@x.example")
     site.record("crm:contacts:2", "p2", email="two@x.example")
