@@ -137,7 +137,8 @@ def test_a_refusal_in_an_export_of_the_day_is_written_at_once(site: Site) -> Non
     with site.warehouse.open() as connection:
         connection.execute(
             "create table intermediate.int_permissions__late as select * from (values "
-            "('crm:contacts:1', null::varchar, null::varchar, 'email', 'opt_out', 'column', 'crm', timestamp '2026-06-01 03:00'), "
+            "('crm:contacts:1', null::varchar, null::varchar, 'email', 'opt_out', 'column', 'crm', "
+            "timestamp '2026-06-01 03:00'), "
             f"(null, null, '{PHONE}', 'sms', 'opt_out', 'list', 'crm', timestamp '2026-06-01 03:00')) "
             "as t (record_key, email, phone, channel, basis, evidence, source, since)"
         )
