@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
+from typing import Final
 
 import sqlalchemy as sa
 
@@ -30,7 +31,8 @@ from recovery.ledger.engine import reading
 from recovery.ledger.store import BatchState
 from recovery.sinks.protocol import Mailbox, Sink, SinkUnusableError
 
-_TICK: float = 0.2
+_TICK: Final = 0.2
+_NAP: Final = timedelta(seconds=5)
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,14 +174,15 @@ class Delivery:
         return Worker(self.engine, hands, route.terms, name=name, sleep=self.sleep), hands
 
     def _work(self, worker: Worker, route: Route, order: Order) -> None:
-        deadline = self.clock() + order.patience
+        left = order.patience  # counted down by what was slept: a clock that jumps changes nothing
         while not (self._drain.is_set() or self.is_paused()):
             again = self._round(worker, route, order)
-            if again is None:
+            wait = timedelta(0) if again is None else max(again - self.clock(), timedelta(milliseconds=10))
+            if again is None or wait > left:
                 return
-            if again > deadline:
-                return
-            self.sleep(min(max((again - self.clock()).total_seconds(), 0.01), 5.0))
+            slept = min(wait, _NAP)
+            left -= slept
+            self.sleep(slept.total_seconds())
 
     def _round(self, worker: Worker, route: Route, order: Order) -> datetime | None:
         """Work every batch until nothing is due; returns when to ask again, None when nothing is left."""
