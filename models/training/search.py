@@ -159,11 +159,6 @@ def later_half(folds: Sequence[Fold]) -> Rows:
     return np.concatenate([fold.test for fold in folds[-max(1, len(folds) // 2) :]])
 
 
-def later_half(folds: Sequence[Fold]) -> Rows:
-    """Test rows of the later half of some folds in time; of the only one where there is one."""
-    return np.concatenate([fold.test for fold in folds[-max(1, len(folds) // 2) :]])
-
-
 class _Search:
     def __init__(self, table: Lesson, folds: tuple[Fold, ...], plan: SearchPlan, *, in_time: bool) -> None:
         self.table, self.folds, self.plan, self.in_time = table, folds, plan, in_time
