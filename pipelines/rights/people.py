@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import sqlalchemy as sa
 
 from contracts.errors import BadInputError
 from pipelines.ingest.normalise import phone_key
-from pipelines.rights.landing import people_rows
+from pipelines.rights.landing import Columns, people_rows
 from recovery.identity import person_id_of
 from recovery.ledger import schema as tables
 from recovery.ledger.engine import reading
 from recovery.rights.matching import Identifiers, digits_of, is_same_number
+
+# As many digits as two spellings of one number share at least; an index over them.
+_TAIL: Final = 8
 
 
 class _Known:
@@ -134,6 +137,9 @@ def _add_numbers(known: _Known, phones: Iterable[str], country: str | None) -> N
 def _from_landing(landing: Path, known: _Known) -> None:
     holders: Counter[str] = Counter()
     theirs: Counter[str] = Counter()
+    tails: dict[str, list[str]] = {}
+    for phone in known.phones:
+        tails.setdefault(phone[-_TAIL:], []).append(phone)
     for manifest, columns, table in people_rows(landing):
         own = columns.roles.own_id
         prefix = f"{manifest.source}:{manifest.object}:"
@@ -141,7 +147,7 @@ def _from_landing(landing: Path, known: _Known) -> None:
             key = f"{prefix}{(row.get(own or '') or '').strip()}"
             name = " ".join(part for column in columns.names if (part := (row.get(column) or "").strip()))
             holders[name.lower()] += 1
-            if not _is_theirs(row, key, known, columns.emails, columns.phones):
+            if not _is_theirs(row, key, known, columns, tails):
                 continue
             theirs[name.lower()] += 1
             known.keys.add(key)
@@ -153,13 +159,13 @@ def _from_landing(landing: Path, known: _Known) -> None:
     known.names |= {name for name, number in theirs.items() if " " in name and number == holders[name]}
 
 
-def _is_theirs(row: dict[str, Any], key: str, known: _Known, emails: tuple[str, ...], phones: tuple[str, ...]) -> bool:
+def _is_theirs(row: dict[str, Any], key: str, known: _Known, columns: Columns, tails: Mapping[str, list[str]]) -> bool:
     if key in known.keys or (known.person_ids and person_id_of(key) in known.person_ids):
         return True
-    if any((row.get(column) or "").strip().lower() in known.emails for column in emails):
+    if any((row.get(column) or "").strip().lower() in known.emails for column in columns.emails):
         return True
-    mine = [digits for column in phones if (digits := digits_of(row.get(column) or ""))]
-    return any(is_same_number(one, other) for one in mine for other in known.phones)
+    mine = [digits for column in columns.phones if (digits := digits_of(row.get(column) or ""))]
+    return any(is_same_number(one, other) for one in mine for other in tails.get(one[-_TAIL:], ()))
 
 
 def _touches(engine: sa.Engine, person_ids: Iterable[str]) -> set[str]:
