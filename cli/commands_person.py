@@ -109,7 +109,7 @@ def restrict_person(
     lift: Annotated[bool, typer.Option("--lift", help="End the restriction.")] = False,
     sources: SourcesOption = None,
 ) -> None:
-    """Restrict what is done with a person's data: neither scored nor contacted until it is lifted."""
+    """Restrict what is done with a person's data: nobody is contacted until it is lifted."""
     from recovery.rights.requests import RequestKind, complete, open_request, restrict
 
     kind = RequestKind.LIFT if lift else RequestKind.RESTRICT
@@ -117,7 +117,7 @@ def restrict_person(
         request = open_request(engine, kind, who, by=getpass.getuser(), received_at=now)
         restrict(engine, who, kind=kind, reason=reason, by=getpass.getuser(), now=now)
         complete(engine, request, now=now)
-    out.print("Restriction lifted." if lift else "Restricted: neither scored nor contacted.")
+    out.print("Restriction lifted." if lift else "Restricted: not contacted until it is lifted.")
 
 
 @person_app.command("merge")
