@@ -12,6 +12,7 @@ from typing import Final
 from bench.delivery_torture import canaries, failpoints, random_kills
 from bench.rows import Origin, Row, origin, write_suite
 from bench.table import show
+from bench.torture_intervals import interval_rows
 from bench.torture_permission import HISTORIES, permission_rows
 
 
@@ -24,6 +25,7 @@ TORTURE: Final[dict[str, Callable[[Origin, float], list[Row]]]] = {
     "delivery-kills": random_kills,
     "delivery-failpoints": failpoints,
     "delivery-canaries": canaries,
+    "intervals": interval_rows,
 }
 
 

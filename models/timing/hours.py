@@ -71,9 +71,12 @@ class BestHours:
 
 @dataclass(frozen=True)
 class _Level:
+    """Rate, its error and touches of every hour, shape (segments, 168); mean of each segment."""
+
     rate: Floats
     error: Floats
     mean: Floats
+    tries: Floats
 
 
 def best_hours(exposures: Exposures, segment: Ints, *, people: int) -> BestHours:
@@ -136,7 +139,7 @@ def _everyone(exposures: Exposures) -> _Level:
     fine = strength(hits, tries, prior)
     rate = shrunk(hits, tries, prior, fine)
     wide = np.sqrt(error(rate, tries, fine) ** 2 + spread[hour] ** 2)
-    return _Level(rate[None, :], wide[None, :], np.array([mean]))
+    return _Level(rate[None, :], wide[None, :], np.array([mean]), tries[None, :])
 
 
 def _segments(exposures: Exposures, segment: Ints, segments: int, everyone: _Level) -> _Level:
@@ -152,7 +155,7 @@ def _segments(exposures: Exposures, segment: Ints, segments: int, everyone: _Lev
     wide = error(rate, tries, worth).reshape(segments, BINS)
     above = np.broadcast_to(everyone.error, wide.shape)
     spread = np.where(np.isinf(worth), above, np.maximum(wide, 0.0))
-    return _Level(rate.reshape(segments, BINS), spread, mean)
+    return _Level(rate.reshape(segments, BINS), spread, mean, tries.reshape(segments, BINS))
 
 
 @dataclass(frozen=True)
@@ -179,7 +182,9 @@ def _pick(level: _Level) -> tuple[NDArray[np.int8], Ints, Floats]:
     rate = np.where(sure, level.rate, -1.0)
     by_day = rate.reshape(-1, DAYS, 24)
     hours = np.where(by_day.max(axis=2) > 0, by_day.argmax(axis=2), -1).astype(np.int8)
-    best = np.where(rate.max(axis=1) > 0, rate.argmax(axis=1), -1).astype(np.int64)
+    # Where weekdays are not told apart, the one with most touches stands for them.
+    tied = np.where(rate >= rate.max(axis=1, keepdims=True) * (1 - 1e-9), level.tries, -1.0)
+    best = np.where(rate.max(axis=1) > 0, tied.argmax(axis=1), -1).astype(np.int64)
     return hours, best, np.where(best >= 0, rate.max(axis=1), np.nan)
 
 
