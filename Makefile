@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test dev lint format docs pictures bench bench-scale torture clean reset
+.PHONY: help setup demo test dev lint format docs pictures bench bench-scale benchmark torture clean reset
 
 PYTHON ?= $(shell command -v python3.11 || command -v python3.12 || command -v python3)
 BIN := .venv/bin
@@ -71,6 +71,9 @@ bench-scale: setup  ## the same at 1,000,000 people
 
 torture: setup  ## the large proofs in full; takes an hour
 	@$(BIN)/python -m bench.torture
+
+benchmark: setup  ## assess the public tables and the synthetic world beside plain scikit-learn
+	@$(BIN)/python -m bench.benchmark
 
 clean:  ## remove what can be rebuilt (keeps landing, published, ledger, tracking, secrets)
 	@rm -rf var/warehouse var/dbt var/dagster var/world dbt/target dbt/logs .pytest_cache .mypy_cache .ruff_cache .coverage*

@@ -11,13 +11,11 @@ from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
 from models.assess.columns import TypedColumns
-from models.assess.measures import weighted_line
 from models.assess.profit import Policy, choose_policy
 from models.assess.screening import screen
 from models.assess.splits import fold_of
 from models.assess.table import FlatTable, Floats
 from models.assess.value import AmountModel, fit_amounts
-from models.calibration.calibrator import Calibrator
 from models.features import FeatureSpec
 from models.scoring.model import ResurrectionModel
 from models.training.matrix import clean_frame, usable_features
@@ -100,10 +98,6 @@ def learn(
             plan=SearchPlan(seed=seed, threads=threads), weights=part.weight,
         )  # fmt: skip
         model = finish(found, frame, part.y, kept, groups=part.units, seed=seed, weights=part.weight, threads=threads)
-    if part.weight is not None:
-        raw, judged = found.raw[found.chosen.name.value][found.judged], found.judged
-        a, b = weighted_line(raw, part.y[judged], part.weight[judged])
-        model = model.with_calibrator(Calibrator("sigmoid", a, b, int(judged.size)))
     learned = Learned(model, found.reason, kept, dropped)
     if part.value is None or cost is None:
         return learned

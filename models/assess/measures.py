@@ -123,7 +123,7 @@ def _line(p: Floats, y: Bools, w: Floats, sampler: Resampler) -> tuple[Interval,
     large = Interval(a, a - 1.96 * error, a + 1.96 * error)
     if float(x.std()) < 1e-9:
         return large, Interval(float("nan"), float("nan"), float("nan"))
-    beta = np.array(weighted_line(x, y, w))
+    beta = np.array(_weighted_line(x, y, w))
     design = np.column_stack([np.ones_like(x), x])
     q = expit(design @ beta)
     bread = np.linalg.pinv((design * (w * q * (1 - q))[:, None]).T @ design)
@@ -132,7 +132,7 @@ def _line(p: Floats, y: Bools, w: Floats, sampler: Resampler) -> tuple[Interval,
     return large, Interval(float(beta[1]), float(beta[1]) - 1.96 * error, float(beta[1]) + 1.96 * error)
 
 
-def weighted_line(x: Floats, y: Bools, w: Floats) -> tuple[float, float]:
+def _weighted_line(x: Floats, y: Bools, w: Floats) -> tuple[float, float]:
     """Intercept and slope of P(y) = expit(a + b x) on weighted rows, by Newton steps."""
     rate = float(np.clip(np.average(y, weights=w), 1e-6, 1 - 1e-6))
     beta = np.array([float(logit(rate)), 0.0])
