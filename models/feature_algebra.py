@@ -307,6 +307,12 @@ def expression_sql(expression: Expression, *, own: Mapping[Atom, str], account: 
             return f"coalesce(({inner(part)} >= {bound})::int, 0)::double"
 
 
+def wave_value(wave: Literal["sin", "cos"], as_of: date) -> float:
+    """Position of a date in the year, -1 to 1."""
+    angle = 2 * math.pi * as_of.timetuple().tm_yday / 366.0
+    return math.sin(angle) if wave == "sin" else math.cos(angle)
+
+
 class Evaluator:
     """Evaluates expressions of one lead at one as-of date, with what was observed strictly before it."""
 
@@ -340,8 +346,7 @@ class Evaluator:
             case Attribute(name):
                 return self._attributes[name]
             case YearWave(wave):
-                angle = 2 * math.pi * self._as_of.timetuple().tm_yday / 366.0
-                return math.sin(angle) if wave == "sin" else math.cos(angle)
+                return wave_value(wave, self._as_of)
             case Minus() | Ratio() | AtLeast():
                 return self._arithmetic(expression)
 

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from pathlib import Path
 from typing import Final
 
@@ -34,11 +35,13 @@ _FIXED_COLUMNS: Final = (
 )
 
 
+@cache
 def own_atoms() -> tuple[Atom, ...]:
     """Distinct aggregates over the person's own activities, in order of first use."""
     return tuple(dict.fromkeys(a for spec in FEATURES if spec.aggregate for a in atoms(spec.aggregate)))
 
 
+@cache
 def account_atoms() -> tuple[Count, ...]:
     """Distinct counts over the account, in order of first use."""
     return tuple(dict.fromkeys(a for spec in FEATURES if spec.aggregate for a in colleague_counts(spec.aggregate)))

@@ -102,11 +102,12 @@ class ResurrectionModel:
             values,
             threads=threads or self.threads,
         )
-        values = self._by_feature(values)
+        values = self.by_feature(values)
         raw = values.sum(axis=1) + evaluator.baseline
         return values, evaluator.baseline, logit(self.calibrate(self.raw(frame, threads=threads))) - raw
 
-    def _by_feature(self, values: Floats) -> Floats:
+    def by_feature(self, values: Floats) -> Floats:
+        """Contributions by column added up by feature, shape (rows, columns) -> (rows, features)."""
         own = len(self.features)
         if values.shape[1] == own:
             return values

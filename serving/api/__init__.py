@@ -1,0 +1,1 @@
+"""The scoring API: scores on demand, identical to the nightly ones."""

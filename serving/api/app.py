@@ -1,0 +1,84 @@
+"""The application: routes, one frame around every request, and pages that need nothing from elsewhere."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any, Final
+
+from fastapi import FastAPI
+
+from serving.api import routes_model, routes_people, routes_score
+from serving.api.frame import Frame, answer_errors
+from serving.api.live import Watcher
+from serving.api.schemas import BulkRequest, LeadIn, ProblemOut, ScoreRequest
+from serving.api.state import ApiState
+
+_PROBLEMS: Final[dict[int | str, dict[str, Any]]] = {
+    status: {"model": ProblemOut, "content": {"application/problem+json": {}}, "description": words}
+    for status, words in (
+        (400, "no JSON"), (401, "no valid key"), (403, "the role may not"), (404, "unknown person"),
+        (422, "breaks the schema"), (429, "too many requests"), (503, "not ready"),
+    )
+}  # fmt: skip
+
+
+def create_app(state: ApiState) -> FastAPI:
+    """The scoring API over a state; its watcher and meters live as long as the application."""
+
+    @asynccontextmanager
+    async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
+        watcher = Watcher(state.source)
+        state.source.refresh()
+        watcher.start()
+        state.usage.start()
+        try:
+            yield
+        finally:
+            watcher.stop()
+            state.usage.stop()
+
+    app = FastAPI(
+        title="Lead Recovery Engine",
+        version="1",
+        description="Scores on demand: points, chance and reasons, identical to the nightly ones.",
+        lifespan=lifespan,
+        responses=_PROBLEMS,
+    )
+    app.state.api = state
+    for routes in (routes_score, routes_people, routes_model):
+        app.include_router(routes.router)
+    app.add_middleware(Frame, state=state)
+    answer_errors(app)
+    _describe_bodies(app)
+    return app
+
+
+def _describe_bodies(app: FastAPI) -> None:
+    """Schemas of bodies that routes read themselves."""
+    plain = app.openapi
+
+    def described() -> dict[str, Any]:
+        if app.openapi_schema is None:
+            schema = plain()
+            known = schema.setdefault("components", {}).setdefault("schemas", {})
+            for model in (ScoreRequest, BulkRequest, LeadIn):
+                made = model.model_json_schema(ref_template="#/components/schemas/{model}")
+                known.update(made.pop("$defs", {}))
+                known[model.__name__] = made
+            _add_security(schema)
+        assert app.openapi_schema is not None
+        return app.openapi_schema
+
+    app.openapi = described  # type: ignore[method-assign]
+
+
+def _add_security(schema: dict[str, Any]) -> None:
+    schema["components"]["securitySchemes"] = {
+        "bearer": {"type": "http", "scheme": "bearer", "description": "API key or web token"},
+        "key": {"type": "apiKey", "in": "header", "name": "X-API-Key"},
+    }
+    for path, methods in schema["paths"].items():
+        if path.startswith("/v1/"):
+            for operation in methods.values():
+                operation["security"] = [{"bearer": []}, {"key": []}]

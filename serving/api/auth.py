@@ -1,0 +1,208 @@
+"""Who is asking: API keys from the ledger and JSON web tokens, what they may do and whom they may see."""
+
+from __future__ import annotations
+
+import hashlib
+import threading
+import time
+from collections import OrderedDict
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from enum import StrEnum
+from pathlib import Path
+from typing import Any, Final, Protocol
+
+import jwt
+
+from contracts.errors import SettingError
+from recovery.access import ApiKey, Role
+from serving.api.problems import ProblemError
+
+# Asymmetric only: a token signed with the public key as if it were a shared secret is refused.
+ALGORITHMS: Final = ("RS256", "ES256")
+_REMEMBERED_SECONDS: Final = 2.0  # a revoked key works at most this much longer
+_MOST_REMEMBERED: Final = 10_000
+_LEEWAY_SECONDS: Final = 10
+
+
+class Right(StrEnum):
+    """What a route needs."""
+
+    SCORE = "score"
+    EVENTS = "events"
+    INSIGHT = "insight"
+    MODEL = "model"
+    USAGE = "usage"
+
+
+RIGHTS: Final[Mapping[Role, frozenset[Right]]] = {
+    Role.VIEWER: frozenset({Right.SCORE, Right.INSIGHT, Right.MODEL}),
+    Role.OPERATOR: frozenset({Right.SCORE, Right.INSIGHT, Right.MODEL, Right.EVENTS}),
+    Role.COMPLIANCE: frozenset({Right.INSIGHT, Right.MODEL, Right.USAGE}),
+    Role.ADMIN: frozenset(Right),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Principal:
+    """Who asks.
+
+    Attributes:
+        key_id: stands in usage, limits and logs.
+        role: decides the rights.
+        owner_id, team_id: sees only people of this owner and this team; None sees all.
+        per_minute: requests in any 60 seconds.
+    """
+
+    key_id: str
+    role: Role
+    owner_id: str | None
+    team_id: str | None
+    per_minute: int
+
+    def may(self, right: Right) -> bool:
+        """Whether the role has a right."""
+        return right in RIGHTS[self.role]
+
+
+class KeyVerifier(Protocol):
+    """`recovery.access.KeyStore`, as far as it is needed here."""
+
+    def verify(self, token: str, *, now: datetime) -> ApiKey | None:
+        """The live key of a token."""
+        ...
+
+
+@dataclass(frozen=True)
+class JwtRules:
+    """Which tokens are believed.
+
+    Attributes:
+        issuer, audience: must be named by the token.
+        jwks: address (https, or http on loopback) or file of the issuer's public keys.
+        per_minute: requests of one subject in any 60 seconds.
+    """
+
+    issuer: str
+    audience: str
+    jwks: str
+    per_minute: int = 600
+
+
+class Authenticator:
+    """Turns credentials into a principal.
+
+    Args:
+        keys: API keys.
+        rules: None refuses every web token.
+        clock: monotonic seconds, for what is remembered.
+    """
+
+    def __init__(
+        self, keys: KeyVerifier, rules: JwtRules | None = None, *, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._keys, self._rules, self._clock = keys, rules, clock
+        self._remembered: OrderedDict[bytes, tuple[float, Principal]] = OrderedDict()
+        self._lock = threading.Lock()
+        self._find_key = _key_finder(rules.jwks) if rules else None
+
+    def verify(self, token: str) -> Principal:
+        """Who a credential belongs to; asks the ledger or the issuer's keys.
+
+        Raises:
+            ProblemError: 401 for a wrong, ended or malformed one.
+        """
+        found = self._from_token(token) if token.count(".") == 2 else self._from_key(token)
+        self._remember(_digest(token), found)
+        return found
+
+    def recall(self, token: str) -> Principal | None:
+        """The same from memory, for a credential that was verified a moment ago."""
+        digest = _digest(token)
+        with self._lock:
+            known = self._remembered.get(digest)
+        return known[1] if known is not None and known[0] > self._clock() else None
+
+    def _remember(self, digest: bytes, principal: Principal) -> None:
+        with self._lock:
+            self._remembered[digest] = (self._clock() + _REMEMBERED_SECONDS, principal)
+            self._remembered.move_to_end(digest)
+            while len(self._remembered) > _MOST_REMEMBERED:
+                self._remembered.popitem(last=False)
+
+    def _from_key(self, token: str) -> Principal:
+        key = self._keys.verify(token, now=datetime.now(UTC).replace(tzinfo=None))
+        if key is None:
+            raise _refusal("The key is wrong, ended or revoked.")
+        return Principal(key.key_id, key.role, key.owner_id, key.team_id, key.per_minute)
+
+    def _from_token(self, token: str) -> Principal:
+        if self._rules is None or self._find_key is None:
+            raise _refusal("Web tokens are not accepted here.")
+        try:
+            claims = jwt.decode(
+                token,
+                self._find_key(token),
+                algorithms=list(ALGORITHMS),
+                audience=self._rules.audience,
+                issuer=self._rules.issuer,
+                leeway=_LEEWAY_SECONDS,
+                options={"require": ["exp", "iat", "iss", "aud", "sub"]},
+            )
+            return _of_claims(claims, self._rules)
+        except (jwt.PyJWTError, ValueError, KeyError, TypeError) as error:
+            raise _refusal("The token is wrong, ended or not meant for this service.") from error
+
+
+def _of_claims(claims: Mapping[str, Any], rules: JwtRules) -> Principal:
+    scope: dict[str, str | None] = {}
+    for name in ("owner_id", "team_id"):
+        value = claims.get(name)
+        if value is not None and not isinstance(value, str):
+            raise ValueError(f"{name} is no text")
+        scope[name] = value
+    subject = hashlib.sha256(f"{claims['iss']} {claims['sub']}".encode()).hexdigest()[:12]
+    return Principal(f"jwt-{subject}", Role(claims["role"]), scope["owner_id"], scope["team_id"], rules.per_minute)
+
+
+def _key_finder(jwks: str) -> Callable[[str], Any]:
+    """Public key of a token, by its key id."""
+    if jwks.startswith(("https://", "http://127.0.0.1", "http://localhost", "http://[::1]")):
+        client = jwt.PyJWKClient(jwks, cache_keys=True, lifespan=300, timeout=2)
+        return lambda token: client.get_signing_key_from_jwt(token).key
+    if "://" in jwks:
+        raise SettingError(
+            "Keys of an issuer are read from a file or by https only.",
+            where="RECOVERY_API_JWKS",
+            remedy="Write an https address or a path.",
+        )
+    keys = jwt.PyJWKSet.from_json(Path(jwks).read_text(encoding="utf-8"))
+    return lambda token: keys[jwt.get_unverified_header(token)["kid"]].key
+
+
+def credential(authorization: str | None, api_key: str | None) -> str:
+    """The credential of `X-API-Key` or `Authorization: Bearer`.
+
+    Raises:
+        ProblemError: 401 when there is none.
+    """
+    scheme, _, token = (authorization or "").partition(" ")
+    found = api_key or (token.strip() if scheme.lower() == "bearer" else "")
+    if not found:
+        raise _refusal("A key is missing.")
+    return found
+
+
+def _digest(token: str) -> bytes:
+    return hashlib.sha256(token.encode("utf-8", "surrogatepass")).digest()
+
+
+def _refusal(detail: str) -> ProblemError:
+    return ProblemError(
+        401,
+        "not_authenticated",
+        detail,
+        remedy="Send `Authorization: Bearer <key>`; an administrator makes keys with `recovery apikey issue`.",
+        headers={"WWW-Authenticate": 'Bearer realm="recovery"'},
+    )

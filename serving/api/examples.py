@@ -1,0 +1,34 @@
+"""Examples of the API's pages; a test sends each of them."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+SCORE: Final[dict[str, Any]] = {
+    "a described lead": {
+        "lead": {
+            "ref": "web-4711",
+            "attributes": {"job_title": "VP Sales", "industry": "Software", "employee_count": 250, "country": "US"},
+            "activities": [
+                {"occurred_at": "2026-01-12T09:30:00Z", "kind": "form", "direction": "inbound", "outcome_level": 2},
+                {"occurred_at": "2026-02-03T16:05:00+01:00", "kind": "email", "direction": "outbound"},
+            ],
+        }
+    },
+    "a known person": {"person_id": "6f0e1c1c-7d0e-5c4b-9a51-0d6c3f1f2a10"},
+}
+BULK: Final[dict[str, Any]] = {
+    "people and leads": {
+        "person_ids": ["6f0e1c1c-7d0e-5c4b-9a51-0d6c3f1f2a10"],
+        "leads": [SCORE["a described lead"]["lead"]],
+    }
+}
+
+
+def body(schema: str, given: dict[str, Any]) -> dict[str, Any]:
+    """The `requestBody` of a route that reads its body itself."""
+    content = {
+        "schema": {"$ref": f"#/components/schemas/{schema}"},
+        "examples": {name: {"value": value} for name, value in given.items()},
+    }
+    return {"requestBody": {"required": True, "content": {"application/json": content}}}

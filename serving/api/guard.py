@@ -1,0 +1,100 @@
+"""What stands before every route: size and depth of the body, who asks, what they may do, and how often."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+from typing import TYPE_CHECKING, Final
+
+from starlette.requests import ClientDisconnect, Request
+
+from serving.api.auth import Principal, Right, credential
+from serving.api.problems import ProblemError
+
+if TYPE_CHECKING:
+    from serving.api.state import ApiState
+
+MOST_BYTES: Final = 1 << 20
+MOST_BULK_BYTES: Final = 32 << 20
+BODY_SECONDS: Final = 20.0
+_FAILED_PER_MINUTE: Final = 60  # wrong credentials from one address
+
+
+def state_of(request: Request) -> ApiState:
+    """What the application holds."""
+    state: ApiState = request.app.state.api
+    return state
+
+
+async def admit(request: Request, right: Right, *, route: str) -> Principal:
+    """Who asks, once it is clear that they may, and not too often.
+
+    Raises:
+        ProblemError: 401, 403 or 429.
+    """
+    state = state_of(request)
+    request.state.route = route
+    headers = request.headers
+    try:
+        token = credential(headers.get("authorization"), headers.get("x-api-key"))
+        principal = state.authenticator.recall(token)
+        if principal is None:
+            principal = await asyncio.to_thread(state.authenticator.verify, token)
+    except ProblemError:
+        address = request.client.host if request.client else "unknown"
+        digest = hashlib.sha256(address.encode()).hexdigest()[:16]
+        if not state.failures.take(f"failed:{digest}", _FAILED_PER_MINUTE).allowed:
+            raise ProblemError(
+                429, "too_many_failures", "Too many wrong credentials from this address.", headers={"Retry-After": "60"}
+            ) from None
+        raise
+    request.state.principal = principal
+    if not principal.may(right):
+        raise ProblemError(403, "not_allowed", f"The role {principal.role.value} may not do this.")
+    allowance = state.limiter.take(principal.key_id, principal.per_minute)
+    request.state.limit_headers = allowance.headers(state.limiter.window_seconds)
+    if not allowance.allowed:
+        raise ProblemError(
+            429,
+            "too_many_requests",
+            f"More than {allowance.limit} requests in {state.limiter.window_seconds:.0f} seconds.",
+            remedy="Wait for the seconds in Retry-After, or use /v1/score/bulk.",
+        )
+    return principal
+
+
+async def read_body(request: Request, *, most: int = MOST_BYTES) -> bytes:
+    """The body, bounded in size and time; depth is bounded by the parser.
+
+    Raises:
+        ProblemError: 400, 408, 413 or 415.
+    """
+    kind = request.headers.get("content-type", "application/json").partition(";")[0].strip().lower()
+    if kind != "application/json":
+        raise ProblemError(415, "not_json", "The body must be application/json.")
+    told = request.headers.get("content-length", "")
+    if told.isdigit() and int(told) > most:
+        raise _too_large(most)
+    try:
+        body = await asyncio.wait_for(_collect(request, most), BODY_SECONDS)
+    except TimeoutError:
+        raise ProblemError(408, "too_slow", f"The body did not arrive within {BODY_SECONDS:.0f} seconds.") from None
+    except ClientDisconnect:
+        raise ProblemError(400, "cut_off", "The connection ended within the body.") from None
+    return body
+
+
+async def _collect(request: Request, most: int) -> bytes:
+    parts, size = [], 0
+    async for part in request.stream():
+        size += len(part)
+        if size > most:
+            raise _too_large(most)
+        parts.append(part)
+    return b"".join(parts)
+
+
+def _too_large(most: int) -> ProblemError:
+    return ProblemError(
+        413, "too_large", f"The body is larger than {most >> 10} KiB.", remedy="Send less in one request."
+    )

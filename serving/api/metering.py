@@ -1,0 +1,86 @@
+"""Prometheus figures and usage per key. Labels are routes, statuses and key ids: never people, never addresses."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable
+from datetime import date
+from typing import Final
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+
+from contracts.errors import RecoveryError
+from recovery.access.usage import UsageKey
+
+_BUCKETS: Final = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.0)
+FLUSH_SECONDS: Final = 5.0
+_log = logging.getLogger("recovery.api")
+
+
+class Figures:
+    """Figures of one process, in a registry of its own."""
+
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry()
+        into = self.registry
+        self.requests = Counter("recovery_api_requests", "Requests.", ["route", "status"], registry=into)
+        self.seconds = Histogram(
+            "recovery_api_seconds", "Seconds per request.", ["route"], buckets=_BUCKETS, registry=into
+        )
+        self.items = Counter("recovery_api_scored", "People and leads scored.", ["origin"], registry=into)
+        self.model_since = Gauge("recovery_api_model_loaded_seconds", "Unix time of the state in use.", registry=into)
+        self.people = Gauge("recovery_api_people", "People with a published score.", registry=into)
+        self.ready = Gauge("recovery_api_ready", "1 when all can be answered.", registry=into)
+
+
+class UsageMeter:
+    """Counts use in memory and hands it to the ledger every few seconds; a killed process loses the last few.
+
+    Args:
+        write: adds counts to the ledger.
+        today: the clock, UTC.
+    """
+
+    def __init__(self, write: Callable[[dict[UsageKey, tuple[int, int]]], None], today: Callable[[], date]) -> None:
+        self._write, self._today = write, today
+        self._counts: dict[UsageKey, tuple[int, int]] = {}
+        self._lock = threading.Lock()
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="usage", daemon=True)
+
+    def count(self, key_id: str, route: str, outcome: str, items: int = 1) -> None:
+        """One request of a key."""
+        key = (key_id, self._today(), route, outcome)
+        with self._lock:
+            requests, before = self._counts.get(key, (0, 0))
+            self._counts[key] = (requests + 1, before + items)
+
+    def flush(self) -> None:
+        """Hand over what was counted; it is kept when the ledger does not answer."""
+        with self._lock:
+            counts, self._counts = self._counts, {}
+        if not counts:
+            return
+        try:
+            self._write(counts)
+        except RecoveryError as error:
+            _log.warning("usage is kept in memory: %s", error.what)
+            with self._lock:
+                for key, (requests, items) in counts.items():
+                    now = self._counts.get(key, (0, 0))
+                    self._counts[key] = (now[0] + requests, now[1] + items)
+
+    def start(self) -> None:
+        """Begin to hand over."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Hand over the rest and end."""
+        self._stop.set()
+        self._thread.join(timeout=5)
+        self.flush()
+
+    def _run(self) -> None:
+        while not self._stop.wait(FLUSH_SECONDS):
+            self.flush()

@@ -1,0 +1,172 @@
+"""Requests and answers of the API. Unknown fields, NaN and infinity are refused; times carry their offset."""
+
+from __future__ import annotations
+
+from datetime import UTC, date, datetime, timedelta
+from typing import Annotated, Any, Final, Literal, Self
+
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, model_validator
+
+from contracts.words import ActivityKind, Actor, Direction
+
+MOST_ACTIVITIES: Final = 2_000
+MOST_IN_BULK: Final = 10_000
+_TEXT: Final = 200
+
+Text = Annotated[str, Field(max_length=_TEXT)]
+PersonId = Annotated[str, Field(min_length=1, max_length=64, description="person_id of the engine")]
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+
+class ActivityIn(_Strict):
+    """One dated thing of a person, in the words of `marts.fct_activities`."""
+
+    occurred_at: AwareDatetime
+    observed_at: AwareDatetime | None = Field(None, description="when it was known; default: when it occurred")
+    kind: ActivityKind
+    direction: Direction
+    actor: Actor | None = Field(None, description="default: the person for inbound, a rep for everything else")
+    outcome_level: Annotated[int, Field(ge=0, le=4)] = 0
+    reply_class: Text | None = None
+    is_machine: bool = False
+
+    @property
+    def who(self) -> Actor:
+        """Whose act it is."""
+        return self.actor or (Actor.PERSON if self.direction is Direction.INBOUND else Actor.REP)
+
+
+class AttributesIn(_Strict):
+    """Stable attributes; what is absent is unknown."""
+
+    created_at: AwareDatetime | None = None
+    job_title: Text | None = None
+    industry: Text | None = None
+    employee_count: Annotated[int, Field(ge=0, le=10_000_000)] | None = None
+    country: Annotated[str, Field(pattern=r"^[A-Za-z]{2}$")] | None = Field(None, description="ISO 3166 alpha-2")
+    lead_source: Text | None = None
+    is_free_mail: bool | None = None
+    has_phone: bool | None = None
+    has_account: bool | None = None
+    crm: Text | None = None
+
+    def raw(self) -> dict[str, Any]:
+        """As the feature declarations read them: naive UTC and lower-case countries."""
+        values = {name: getattr(self, name) for name in type(self).model_fields}
+        if self.created_at is not None:
+            values["created_at"] = naive(self.created_at)
+        if self.country is not None:
+            values["country"] = self.country.upper()
+        return values
+
+
+class LeadIn(_Strict):
+    """A lead described by its attributes and activities."""
+
+    ref: Annotated[str, Field(max_length=64)] | None = Field(None, description="comes back in the answer")
+    attributes: AttributesIn = AttributesIn()
+    activities: Annotated[list[ActivityIn], Field(max_length=MOST_ACTIVITIES)] = []
+    colleagues: Annotated[list[ActivityIn], Field(max_length=MOST_ACTIVITIES)] = Field(
+        [], description="activities of the other people of the same account"
+    )
+    dormant_after_days: Annotated[int, Field(ge=1, le=3650)] = 30
+
+
+class ScoreRequest(_Strict):
+    """Either a known person or a described lead."""
+
+    person_id: PersonId | None = None
+    lead: LeadIn | None = None
+    as_of_date: date | None = Field(
+        None, description="only what was observed before its 00:00 UTC counts; default: tomorrow, so that all counts"
+    )
+
+    @model_validator(mode="after")
+    def _one_of_both(self) -> Self:
+        if (self.person_id is None) == (self.lead is None):
+            raise ValueError("give either person_id or lead")
+        if self.person_id is not None and self.as_of_date is not None:
+            raise ValueError("as_of_date goes with a described lead; a known person has the newest published score")
+        return self
+
+
+class BulkRequest(_Strict):
+    """Up to 10,000 known people, or described leads, in one request."""
+
+    person_ids: Annotated[list[PersonId], Field(max_length=MOST_IN_BULK)] = []
+    leads: Annotated[list[LeadIn], Field(max_length=MOST_IN_BULK)] = []
+    as_of_date: date | None = None
+
+    @model_validator(mode="after")
+    def _not_too_many(self) -> Self:
+        if not 1 <= len(self.person_ids) + len(self.leads) <= MOST_IN_BULK:
+            raise ValueError(f"give between 1 and {MOST_IN_BULK} people and leads")
+        return self
+
+
+class ReasonOut(BaseModel):
+    """Why: words, and points up or down."""
+
+    code: str
+    words: str
+    points: float
+    value: str | None
+
+
+class ModelOut(BaseModel):
+    """Which model answered."""
+
+    name: str
+    version: str | None
+
+
+class ScoreOut(BaseModel):
+    """A score. `p` is the chance of coming back within the horizon, handled as usual; 50 points are average."""
+
+    person_id: str | None = None
+    ref: str | None = None
+    points: int
+    p: float
+    percent: float
+    times_average: float
+    percentile: float | None
+    tier: Literal["high", "medium", "low"]
+    score_kind: Literal["model", "rules"]
+    reasons: list[ReasonOut]
+    model: ModelOut
+    as_of_date: date
+    anchor: float
+    origin: Literal["published", "described", "rescored"]
+    warnings: list[str] = []
+
+
+class ProblemOut(BaseModel):
+    """RFC 9457 problem details."""
+
+    model_config = ConfigDict(extra="allow")
+
+    type: str
+    title: str
+    status: int
+    detail: str
+    remedy: str | None = None
+
+
+def naive(moment: datetime) -> datetime:
+    """Naive UTC of an aware moment."""
+    return moment.astimezone(UTC).replace(tzinfo=None)
+
+
+def faults_of_time(lead: LeadIn, now: datetime) -> str | None:
+    """What is wrong with the times of a described lead; None when nothing is (aware UTC, five minutes granted)."""
+    latest = now + timedelta(minutes=5)
+    for name, activities in (("activities", lead.activities), ("colleagues", lead.colleagues)):
+        for place, one in enumerate(activities):
+            if max(one.occurred_at, one.observed_at or one.occurred_at) > latest:
+                return f"{name}[{place}] lies in the future"
+    if lead.attributes.created_at is not None and lead.attributes.created_at > latest:
+        return "attributes.created_at lies in the future"
+    return None
