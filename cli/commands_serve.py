@@ -11,7 +11,7 @@ from cli.console import err, out
 from cli.workspace import find_workspace
 
 SourcesOption = Annotated[Path | None, typer.Option("--sources", help="sources.yml; default: the configured one.")]
-serve_app = typer.Typer(help="Serve the feedback routes.", no_args_is_help=True)
+serve_app = typer.Typer(help="Serve the feedback routes or the scoring API.", no_args_is_help=True)
 
 
 def register(app: typer.Typer) -> None:
@@ -42,6 +42,26 @@ def feedback(
         err.print("[yellow]Not on loopback:[/yellow] put a proxy in front that ends TLS; one-click links are HTTPS.")
     out.print(f"Feedback  http://{host}:{port}  (/u/<token>, /webhooks/events, /healthz, /readyz, /metrics)")
     serve_feedback(settings, host=host, port=port)
+
+
+@serve_app.command("api")
+def api(
+    port: Annotated[int, typer.Option(min=0, max=65535, help="Port; default RECOVERY_API_PORT.")] = -1,
+    host: Annotated[str, typer.Option(help="Address to listen on; anything but loopback needs a TLS proxy.")] = (
+        "127.0.0.1"
+    ),
+    sources: SourcesOption = None,
+) -> None:
+    """Scoring API, until Ctrl-C; /docs describes it."""
+    from serving.api.main import serve_api
+    from serving.run import is_loopback
+
+    settings = find_workspace(sources).engine.settings
+    port = settings.api_port if port < 0 else port
+    if not is_loopback(host):
+        err.print("[yellow]Not on loopback:[/yellow] put a proxy in front that ends TLS; keys travel in headers.")
+    out.print(f"API  http://{host}:{port}/docs  (keys: recovery apikey issue)")
+    serve_api(settings, host=host, port=port)
 
 
 def inbound(

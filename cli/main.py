@@ -7,6 +7,7 @@ import sys
 import typer
 
 from cli import (
+    commands_api,
     commands_assess,
     commands_control,
     commands_deliver,
@@ -33,7 +34,7 @@ app = typer.Typer(
 )
 _MODULES = (
     commands_setup, commands_run, commands_plan, commands_deliver, commands_inspect, commands_explain,
-    commands_assess, commands_serve, commands_person, commands_control, commands_demo,
+    commands_assess, commands_serve, commands_api, commands_person, commands_control, commands_demo,
 )  # fmt: skip
 for module in _MODULES:
     module.register(app)

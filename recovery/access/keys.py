@@ -134,7 +134,7 @@ class KeyStore:
         with writing(self._engine) as connection:
             connection.execute(sa.update(api_keys).where(api_keys.c.key_id == key_id).values(revoked_at=now))
 
-    def keys(self) -> tuple[ApiKey, ...]:
+    def every(self) -> tuple[ApiKey, ...]:
         """All keys, ended ones too, by creation."""
         query = sa.select(api_keys).order_by(api_keys.c.created_at, api_keys.c.key_id)
         with reading(self._engine) as connection:
@@ -154,7 +154,7 @@ class KeyStore:
         return key if key.is_live(now) else None
 
     def _live(self, key_id: str, now: datetime) -> ApiKey:
-        found = next((key for key in self.keys() if key.key_id == key_id and key.is_live(now)), None)
+        found = next((key for key in self.every() if key.key_id == key_id and key.is_live(now)), None)
         if found is None:
             raise BadInputError(
                 f"No live API key has the id {key_id}.",

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
-from fastapi import FastAPI
+import uvicorn
 
-from contracts.errors import SettingError
+from contracts.errors import BusyError, SettingError
 from contracts.offline import silence
 from contracts.settings import Settings
 from recovery.access import KeyStore, add_usage
-from recovery.ledger import ledger_url, open_ledger
+from recovery.ledger import open_ledger
 from recovery.ledger.engine import make_engine
 from serving.api.app import create_app
 from serving.api.auth import Authenticator, JwtRules
@@ -31,8 +31,7 @@ def build_state(settings: Settings) -> ApiState:
     def now() -> datetime:
         return datetime.now(UTC)
 
-    explicit = settings.ledger_url.get_secret_value() if settings.ledger_url else None
-    url = ledger_url(explicit, settings.var_dir)
+    url = settings.ledger_sqlalchemy_url
     open_ledger(url).close()  # brings the tables to the newest revision
     engine = make_engine(url)
     return ApiState(
@@ -68,7 +67,7 @@ def _rules(settings: Settings) -> JwtRules | None:
 
 
 def _limiter(settings: Settings) -> Limiter:
-    own = MemoryLimiter(share=1 / settings.api_workers)
+    own = MemoryLimiter()
     if settings.redis_url is None:
         return own
     import redis
@@ -77,7 +76,30 @@ def _limiter(settings: Settings) -> Limiter:
     return RedisLimiter(client, own)
 
 
-def application() -> FastAPI:
-    """The application of this environment; what a server process starts."""
+def serve_api(settings: Settings, *, host: str, port: int) -> None:
+    """Answer until stopped; requests at work are finished first.
+
+    Raises:
+        BusyError: the port is taken.
+        SettingError, PassingError: see `build_state`.
+    """
     silence()
-    return create_app(build_state(Settings()))
+    trusted = settings.api_trusted_proxies
+    config = uvicorn.Config(
+        create_app(build_state(settings)),
+        host=host,
+        port=port,
+        access_log=False,
+        server_header=False,
+        log_level="warning",
+        proxy_headers=bool(trusted),
+        forwarded_allow_ips=trusted or None,
+        timeout_graceful_shutdown=10,
+        limit_concurrency=4_096,
+    )
+    try:
+        uvicorn.Server(config).run()
+    except SystemExit as error:
+        raise BusyError(
+            f"Port {port} cannot be served.", where=f"{host}:{port}", remedy="Stop what uses it, or set --port."
+        ) from error
