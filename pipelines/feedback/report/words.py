@@ -57,6 +57,22 @@ SKIPS: Final[dict[str, ReasonWords]] = {
     SkipReason.FREQUENCY_CAP: ReasonWords("contacted often enough", "the cap frees them by itself", _C),
     SkipReason.UNSCORED: ReasonWords("carry no score", "see why below the scores", _C),
     SkipReason.CHANNEL_DISABLED: ReasonWords("their only channel is off", "give that channel a capacity", _C),
+    SkipReason.SALE_OPT_OUT: ReasonWords("opted out of sale and sharing", "only a new, own consent, after a year", _W),
+    SkipReason.RESTRICTED: ReasonWords("asked that nothing be done with the data", "only the person can lift it", _W),
+    SkipReason.NOT_NOW: ReasonWords("asked to be left alone until a date", "wait for that date", _W),
+    SkipReason.REGISTRATION_REQUIRED: ReasonWords(
+        "the state asks the caller to register first", "register, then set RECOVERY_REGISTRATIONS", _L
+    ),
+    SkipReason.CONSENT_INCOMPLETE: ReasonWords(
+        "consent lacks what the rule asks for", "record number, seller, disclosure, moment and source", _L
+    ),
+    SkipReason.CALL_GROUND_REQUIRED: ReasonWords(
+        "no ground for a call", "a scrub of the national list, a business line, a new inquiry or consent", _L
+    ),
+    SkipReason.NO_PERMITTED_HOUR: ReasonWords(
+        "no permitted hour before it expires", "correct zone, state or country if they contradict each other", _L
+    ),
+    SkipReason.RULES_CHANGED: ReasonWords("the rules changed after approval", "plan and approve again", _H),
     SkipReason.NOT_WORTH_IT: ReasonWords("expected value below the cost", "a better score or a cheaper channel", _C),
     SkipReason.SOURCE_SILENT: ReasonWords("their source fell silent", "deliver a fresh export of it", _H),
     SkipReason.SEVERE_DRIFT: ReasonWords("data drifted too far", "look at the drift report, then retrain", _H),
