@@ -42,7 +42,7 @@ def installation_key(folder: Path, purpose: str, *, make: bool = True) -> Key:
     """
     path = folder / f"{purpose}.key"
     if not path.exists() and make:
-        _make(folder, path)
+        make_key_file(path)
     try:
         secret = bytes.fromhex(path.read_text(encoding="ascii").strip())
     except (ValueError, FileNotFoundError):
@@ -56,7 +56,9 @@ def installation_key(folder: Path, purpose: str, *, make: bool = True) -> Key:
     return key_of(secret)
 
 
-def _make(folder: Path, path: Path) -> None:
+def make_key_file(path: Path) -> None:
+    """Draw 32 random bytes into a file of hex digits (mode 0600, folder 0700); an existing one is kept."""
+    folder = path.parent
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     temporary = folder / f".{path.name}.{secrets.token_hex(8)}"
     handle = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)

@@ -5,15 +5,13 @@ from __future__ import annotations
 import base64
 import hashlib
 import hmac
-import os
-import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
 from contracts.errors import PermanentError
-from contracts.files import fsync_path
+from contracts.keys import make_key_file
 
 _NAME: Final = "unsubscribe.key"
 _BYTES: Final = 32
@@ -113,7 +111,7 @@ def load_secret(folder: Path, name: str, *, loses: str) -> bytes:
     """
     path = folder / name
     if not path.exists():
-        _make(folder, path)
+        make_key_file(path)
     try:
         secret = bytes.fromhex(path.read_text(encoding="ascii").strip())
     except ValueError:
@@ -125,21 +123,3 @@ def load_secret(folder: Path, name: str, *, loses: str) -> bytes:
             remedy=f"Restore it from a backup: {loses}.",
         )
     return secret
-
-
-def _make(folder: Path, path: Path) -> None:
-    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-    temporary = folder / f".{path.name}.{secrets.token_hex(8)}"
-    handle = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    try:
-        os.write(handle, secrets.token_hex(_BYTES).encode())
-        os.fsync(handle)
-    finally:
-        os.close(handle)
-    try:
-        os.link(temporary, path)  # whoever comes first wins; nobody overwrites a key
-    except FileExistsError:
-        pass
-    finally:
-        temporary.unlink()
-    fsync_path(folder)
