@@ -26,6 +26,7 @@ from bench.compiled import LINKS, MODULUS_MARK, WAREHOUSE, Statement, read_state
 from contracts.settings import Settings
 from pipelines.features.dates import sample_modulus
 from pipelines.features.links import update_links
+from recovery.access.activities import TOLD_SCHEMA
 from recovery.ledger import ASSIGNMENTS_SCHEMA, LINKS_SCHEMA, Ledger
 
 _SCHEMAS: Final = ("staging", "intermediate", "marts")
@@ -79,6 +80,8 @@ def build(connection: duckdb.DuckDBPyConnection, statements: list[Statement], as
         connection.execute(f"create schema if not exists {schema}")
     connection.register("no_assignments", ASSIGNMENTS_SCHEMA.empty_table())
     connection.execute("create or replace table raw.ledger__assignments as select * from no_assignments")
+    connection.register("nothing_told", TOLD_SCHEMA.empty_table())
+    connection.execute("create or replace table raw.ledger__told_activities as select * from nothing_told")
     connection.execute("set preserve_insertion_order = false")
     modulus = 1
     for statement in statements:

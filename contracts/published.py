@@ -7,6 +7,7 @@ date) and `<root>/<dataset>/latest.json` (the newest date). Files are content-ad
 from __future__ import annotations
 
 import json
+import shutil
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -49,24 +50,68 @@ def publish(
         table: rows in their final total order.
         facts: JSON-ready facts stored in the manifest.
     """
-    folder = root / dataset / as_of.isoformat()
-    folder.mkdir(parents=True, exist_ok=True)
-    staging = folder / "staging.parquet"
+    staging = _staging(root, dataset, as_of)
     with atomic_path(staging) as temporary:
         pq.write_table(table, temporary, compression="zstd", row_group_size=131_072, store_schema=True)
+    return _adopt(root, staging, dataset, as_of, table.num_rows, table.column_names, facts)
+
+
+def publish_stream(
+    root: Path,
+    *,
+    dataset: str,
+    as_of: date,
+    batches: pa.RecordBatchReader,
+    facts: dict[str, Any] | None = None,
+    rows_per_group: int = 8_192,
+) -> PublishedManifest:
+    """The same for rows that come in batches; memory is bounded by a batch.
+
+    Args:
+        root, dataset, as_of, facts: as for `publish`.
+        batches: rows in their final total order, cut alike on every rerun.
+        rows_per_group: rows that a look-up by the leading column has to read.
+    """
+    staging, rows = _staging(root, dataset, as_of), 0
+    with (
+        atomic_path(staging) as temporary,
+        pq.ParquetWriter(temporary, batches.schema, compression="zstd", store_schema=True) as writer,
+    ):
+        for batch in batches:
+            writer.write_table(pa.Table.from_batches([batch]), row_group_size=rows_per_group)
+            rows += batch.num_rows
+    return _adopt(root, staging, dataset, as_of, rows, batches.schema.names, facts)
+
+
+def forget_older(root: Path, *, dataset: str, keep: int) -> None:
+    """Remove all but the newest dates of a dataset that can be made again and is read at its newest date only."""
+    for day in published_dates(root, dataset)[:-keep]:
+        shutil.rmtree(root / dataset / day.isoformat())
+
+
+def _staging(root: Path, dataset: str, as_of: date) -> Path:
+    folder = root / dataset / as_of.isoformat()
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder / "staging.parquet"
+
+
+def _adopt(
+    root: Path, staging: Path, dataset: str, as_of: date, rows: int, columns: list[str], facts: dict[str, Any] | None
+) -> PublishedManifest:
+    """Name a written file by its content and swap the pointers to it."""
     digest = sha256_file(staging)
-    staging.replace(folder / f"{digest}.parquet")
+    staging.replace(staging.with_name(f"{digest}.parquet"))
     manifest = PublishedManifest(
         dataset=dataset,
         as_of_date=as_of,
         path=f"{digest}.parquet",
         sha256=digest,
-        rows=table.num_rows,
-        columns=tuple(table.column_names),
+        rows=rows,
+        columns=tuple(columns),
         facts=facts or {},
     )
     payload = manifest.model_dump_json(indent=2).encode() + b"\n"
-    write_atomic(folder / "manifest.json", payload)
+    write_atomic(staging.with_name("manifest.json"), payload)
     newest = latest_date(root, dataset)
     if newest is None or as_of >= newest:
         write_atomic(root / dataset / "latest.json", json.dumps({"as_of_date": as_of.isoformat()}).encode() + b"\n")

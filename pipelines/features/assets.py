@@ -53,6 +53,29 @@ def ledger_assignments(context: dg.AssetExecutionContext, engine: Engine) -> dg.
     )
 
 
+@dg.asset(
+    key=["raw", "ledger__told_activities"],
+    group_name=GROUP,
+    partitions_def=daily,
+    backfill_policy=ONE_RUN_PER_DAY,
+    owners=["team:data"],
+    kinds={"duckdb", "python"},
+    tags={"stage": GROUP, "layer": "raw"},
+    pool=POOL,
+)
+@readable
+def ledger_told_activities(context: dg.AssetExecutionContext, engine: Engine) -> dg.MaterializeResult:  # type: ignore[type-arg]
+    """One row is one activity that an application told the scoring API before the as-of date.
+
+    Written to raw.ledger__told_activities; a rerun replaces it. Where nothing was told the table is empty.
+    """
+    as_of = as_of_date(context)
+    rows = stage_of(engine).copy_told_activities(as_of)
+    return dg.MaterializeResult(
+        metadata={"dagster/row_count": rows, "as_of_date": as_of.isoformat(), "told_activities": rows}
+    )
+
+
 @dbt_assets(
     manifest=MANIFEST,
     select=PEOPLE_SELECT,
@@ -128,4 +151,4 @@ def _events(context: dg.AssetExecutionContext, outcome: StepOutcome) -> Iterator
     )
 
 
-ASSETS: Final = [ledger_assignments, people_assets, person_links, mart_assets]
+ASSETS: Final = [ledger_assignments, ledger_told_activities, people_assets, person_links, mart_assets]

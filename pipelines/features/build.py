@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, datetime, time
 from pathlib import Path
 from typing import Any, Final
 
 import duckdb
+import pyarrow as pa
 
 from contracts.settings import Settings
 from pipelines.features import dates as when
@@ -16,12 +17,19 @@ from pipelines.features.links import LinkReport, update_links
 from pipelines.features.project import DbtProject, code_fingerprint
 from pipelines.features.state import StepOutcome, count_rows, forget_outcome, read_outcome, write_outcome
 from pipelines.warehouse import Warehouse
+from recovery.access.activities import told_before
 from recovery.ledger import Ledger, open_ledger
 
 PEOPLE_SELECT: Final = "+int_records +int_identity_edges"
 _INPUTS: Final = {
     "people": ("raw.landings", "raw.sources"),
-    "marts": ("raw.landings", "raw.sources", "raw.ledger__assignments", "intermediate.person_links"),
+    "marts": (
+        "raw.landings",
+        "raw.sources",
+        "raw.ledger__assignments",
+        "raw.ledger__told_activities",
+        "intermediate.person_links",
+    ),
 }
 
 
@@ -50,14 +58,21 @@ class FeatureStage:
 
     def copy_assignments(self) -> int:
         """Copy the ledger's assignments to `raw.ledger__assignments`; returns the rows."""
-        with self._ledger() as ledger, self.warehouse.open() as connection:
+        with self._ledger() as ledger:
             rows = ledger.read_assignments()
+        return self._copy(rows, "raw.ledger__assignments", order="as_of_date, assignment_id")
+
+    def copy_told_activities(self, as_of: date) -> int:
+        """Copy what applications told before the date to `raw.ledger__told_activities`; returns the rows."""
+        with self._ledger() as ledger:
+            rows = told_before(ledger.engine, datetime.combine(as_of, time()))
+        return self._copy(rows, "raw.ledger__told_activities", order="observed_at, activity_id")
+
+    def _copy(self, rows: pa.Table, table: str, *, order: str) -> int:
+        with self.warehouse.open() as connection:
             connection.register("incoming_rows", rows)
             connection.execute("create schema if not exists raw")
-            connection.execute(
-                "create or replace table raw.ledger__assignments as "
-                "select * from incoming_rows order by as_of_date, assignment_id"
-            )
+            connection.execute(f"create or replace table {table} as select * from incoming_rows order by {order}")
             connection.unregister("incoming_rows")
         return int(rows.num_rows)
 

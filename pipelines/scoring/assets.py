@@ -6,7 +6,7 @@ from typing import Any, Final
 import dagster as dg
 
 from contracts.errors import BadInputError
-from contracts.published import read_published
+from contracts.published import published_path, read_published
 from models.evaluation.markdown import embedded
 from models.training.record import ModelState
 from pipelines.failures import readable
@@ -14,6 +14,7 @@ from pipelines.partitions import ONE_RUN_PER_DAY, as_of_date, daily
 from pipelines.resources import Engine
 from pipelines.scoring.drift import DATASET as DRIFT_DATASET
 from pipelines.scoring.drift import drift_day
+from pipelines.scoring.histories import ACCOUNTS, LEADS, publish_histories
 from pipelines.scoring.scoring import DATASET, score_day
 from pipelines.training.promotion import stored_state
 
@@ -21,8 +22,11 @@ _GROUP: Final = "scoring"
 _OWNERS: Final = ["team:data"]
 CHAMPION = dg.AssetKey(["training", "champion_model"])
 SNAPSHOTS = dg.AssetKey(["marts", "lead_snapshots"])
+PERMISSIONS = dg.AssetKey(["marts", "fct_permissions"])
 DRIFT = dg.AssetKey(["scores", "feature_drift"])
 SCORES = dg.AssetKey(["scores", "lead_scores"])
+LEAD_HISTORIES = dg.AssetKey(["scores", LEADS])
+ACCOUNT_HISTORIES = dg.AssetKey(["scores", ACCOUNTS])
 
 
 @dg.asset(
@@ -66,6 +70,59 @@ def feature_drift(context: dg.AssetExecutionContext, engine: Engine) -> dg.Mater
 
 
 @dg.asset(
+    key=LEAD_HISTORIES,
+    partitions_def=daily,
+    backfill_policy=ONE_RUN_PER_DAY,
+    group_name=_GROUP,
+    owners=_OWNERS,
+    kinds={"duckdb", "parquet"},
+    tags={"stage": "scoring"},
+    pool="warehouse_write",
+    deps=[SNAPSHOTS, PERMISSIONS],
+)
+@readable
+def lead_histories(context: dg.AssetExecutionContext, engine: Engine) -> dg.MaterializeResult[None]:
+    """What the features of everyone dormant are computed from, for scores between two days.
+
+    One row is one person: account, stable attributes, and the activities observed before the date. Published as
+    `lead_histories` before the scores of the date; only the newest two dates are kept, because the warehouse makes
+    them again. A rerun gives the same bytes. Without snapshots nothing is published.
+    """
+    return _histories(context, engine, LEADS)
+
+
+@dg.asset(
+    key=ACCOUNT_HISTORIES,
+    partitions_def=daily,
+    backfill_policy=ONE_RUN_PER_DAY,
+    group_name=_GROUP,
+    owners=_OWNERS,
+    kinds={"duckdb", "parquet"},
+    tags={"stage": "scoring"},
+    pool="warehouse_write",
+    deps=[SNAPSHOTS, PERMISSIONS],
+)
+@readable
+def account_histories(context: dg.AssetExecutionContext, engine: Engine) -> dg.MaterializeResult[None]:
+    """Own acts of the last 90 days in the accounts of everyone dormant, for scores between two days.
+
+    One row is one act: account, person and the activity. Published as `account_histories` beside `lead_histories`,
+    and kept and rerun like it. Without snapshots nothing is published.
+    """
+    return _histories(context, engine, ACCOUNTS)
+
+
+def _histories(context: dg.AssetExecutionContext, engine: Engine, dataset: str) -> dg.MaterializeResult[None]:
+    as_of = as_of_date(context)
+    manifest = publish_histories(engine, as_of=as_of, dataset=dataset)
+    rows = manifest.rows if manifest else 0
+    size = published_path(engine.settings.published_dir, dataset=dataset, as_of=as_of).stat().st_size if manifest else 0
+    return dg.MaterializeResult(
+        metadata={"dagster/row_count": rows, "as_of_date": as_of.isoformat(), "rows": rows, "bytes": size}
+    )
+
+
+@dg.asset(
     key=SCORES,
     partitions_def=daily,
     backfill_policy=ONE_RUN_PER_DAY,
@@ -74,7 +131,15 @@ def feature_drift(context: dg.AssetExecutionContext, engine: Engine) -> dg.Mater
     kinds={"scikitlearn", "parquet"},
     tags={"stage": "scoring"},
     pool="warehouse_write",
-    deps=[DRIFT, CHAMPION, SNAPSHOTS, dg.AssetKey(["marts", "fct_permissions"]), dg.AssetKey(["marts", "dim_people"])],
+    deps=[
+        DRIFT,
+        CHAMPION,
+        SNAPSHOTS,
+        PERMISSIONS,
+        LEAD_HISTORIES,
+        ACCOUNT_HISTORIES,
+        dg.AssetKey(["marts", "dim_people"]),
+    ],
 )
 @readable
 def lead_scores(context: dg.AssetExecutionContext, engine: Engine) -> dg.MaterializeResult[None]:
@@ -140,4 +205,4 @@ def _drift_picture(engine: Engine, as_of: date) -> str:
     return embedded(picture, alt="drift")
 
 
-ASSETS: Final = [feature_drift, lead_scores]
+ASSETS: Final = [feature_drift, lead_histories, account_histories, lead_scores]

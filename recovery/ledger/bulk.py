@@ -187,6 +187,8 @@ def _to_batch(chunk: Any, schema: pa.Schema) -> pa.RecordBatch:
 def _typed(values: list[Any], kind: pa.DataType) -> pa.Array:
     if pa.types.is_timestamp(kind) or pa.types.is_date(kind):
         return pa.array(values, pa.string()).cast(kind)
+    if pa.types.is_boolean(kind):
+        return pa.array([None if value is None else bool(value) for value in values], kind)
     return pa.array(values, kind)
 
 
@@ -210,6 +212,11 @@ def _copy_out(connection: sa.Connection, query: str, values: Mapping[str, Any], 
         read_options=pv.ReadOptions(column_names=schema.names),
         parse_options=pv.ParseOptions(newlines_in_values=True),
         convert_options=pv.ConvertOptions(
-            column_types=schema, null_values=[""], strings_can_be_null=True, quoted_strings_can_be_null=False
+            column_types=schema,
+            null_values=[""],
+            strings_can_be_null=True,
+            quoted_strings_can_be_null=False,
+            true_values=["t"],
+            false_values=["f"],
         ),
     )

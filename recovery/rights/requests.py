@@ -15,6 +15,7 @@ import sqlalchemy as sa
 from recovery.ledger import schema as tables
 from recovery.ledger.audit import AuditEntry, append_audit
 from recovery.ledger.engine import reading, writing
+from recovery.ledger.schema_access import api_activities, api_answers
 from recovery.rights.matching import Identifiers
 
 # One calendar month is never longer than 31 and never shorter than 28 days (GDPR Art. 12(3)); 45 days (11 CCR 7021).
@@ -203,6 +204,7 @@ def erase_from_ledger(
         for chunk in _chunks(people.person_ids):
             cut += connection.execute(sa.delete(links).where(links.c.person_id.in_(chunk))).rowcount
         receipts.append(ErasureReceipt("ledger", "person_links", rows=cut))
+        receipts += _erase_told(connection, people)
         rows = [
             {"suppression_id": uuid.uuid4().hex, "address_hash": hashed, "sender_id": sender_id, "channel": channel,
              "reason": "objection", "source": "erasure", "since": now, "recorded_at": now}
@@ -214,6 +216,19 @@ def erase_from_ledger(
         append_audit(connection, [entry], at=now)
     _wipe_pages(engine)
     return receipts
+
+
+def _erase_told(connection: sa.Connection, people: Identifiers) -> list[ErasureReceipt]:
+    """Take out what applications told of them, and kept answers that name them."""
+    told = answered = 0
+    for chunk in _chunks(people.person_ids):
+        told += connection.execute(sa.delete(api_activities).where(api_activities.c.person_id.in_(chunk))).rowcount
+    for person in sorted(people.person_ids):
+        named = api_answers.c.answer.contains(person, autoescape=True)
+        answered += connection.execute(sa.delete(api_answers).where(named)).rowcount
+    return [
+        ErasureReceipt("ledger", "api_activities", rows=told), ErasureReceipt("ledger", "api_answers", rows=answered)
+    ]  # fmt: skip
 
 
 def _chunks(values: Iterable[str]) -> Iterable[list[str]]:

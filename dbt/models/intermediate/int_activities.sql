@@ -49,6 +49,10 @@ assignments as (
     select * from {{ source('raw', 'ledger__assignments') }}
 ),
 
+told as (
+    select * from {{ source('raw', 'ledger__told_activities') }}
+),
+
 -- Every row with its place. It is read three times, and to keep millions of rows would cost more than to read them.
 placed as not materialized (
     select
@@ -218,12 +222,51 @@ wins as (
     where d.is_won and d.closed_at is not null
 ),
 
+-- What applications told of a person goes to the first record that ever was the person's.
+own_records as (
+    select
+        person_id,
+        min(record_rank) as record_rank
+    from links
+    group by person_id
+),
+
+-- Told activities stand behind every exported row, in the order in which they were stored.
+told_rows as (
+    select
+        'api' as source,
+        r.crm,
+        'activities' as object,
+        t.activity_id as source_record_id,
+        r.record_key,
+        r.record_rank,
+        (1::bigint << 62) + row_number() over (order by t.observed_at, t.activity_id) as place,
+        t.kind,
+        t.direction,
+        t.actor,
+        t.occurred_at,
+        t.observed_at,
+        'source' as observed_at_basis,
+        null::timestamp as due_at,
+        null::timestamp as closed_from,
+        t.is_machine,
+        t.reply_class,
+        t.outcome_level::tinyint as outcome_level,
+        null::varchar as in_reply_to,
+        false as is_late
+    from told as t
+    inner join own_records as o on t.person_id = o.person_id
+    inner join records as r on o.record_rank = r.record_rank
+),
+
 united as (
     select * from exported
     union all
     select * from opportunities
     union all
     select * from wins
+    union all
+    select * from told_rows
 )
 
 select

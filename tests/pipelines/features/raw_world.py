@@ -150,6 +150,7 @@ def stage(folder: Path, **overrides: Any) -> FeatureStage:
 def run(feature_stage: FeatureStage, as_of: Any) -> None:
     """The whole feature stage of a day; every node must be good."""
     feature_stage.copy_assignments()
+    feature_stage.copy_told_activities(as_of)
     assert_good(feature_stage.build_people(as_of))
     feature_stage.link_people(as_of)
     assert_good(feature_stage.build_marts(as_of))
