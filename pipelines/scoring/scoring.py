@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 DATASET: Final = "lead_scores"
 TABLE: Final = "scores.lead_scores"
-_SHAPE: Final = 2  # part of the fingerprint: raise it when what is published changes
+_SHAPE: Final = 3  # part of the fingerprint: raise it when what is published changes
 
 
 @dataclass(frozen=True)
@@ -100,7 +100,10 @@ def _scored(
     scores = score_people(scorer_of(engine, state, features), frame, reasons_limit=engine.settings.reasons_limit)
     ordered = frame.iloc[scores.order]
     table = _shaped(ordered, scores.table, owners=owners, as_of=as_of, state=state)
-    return table, {"dormant": dormant, "unscored": unscored, "reasons_for": scores.reasons_for, "missing": missing}
+    facts = {"dormant": dormant, "unscored": unscored, "reasons_for": scores.reasons_for, "missing": missing}
+    if state.score_kind is ScoreKind.RULES:
+        facts |= {"card": state.card, "anchor": state.anchor}
+    return table, facts
 
 
 def scorer_of(engine: Engine, state: ModelState, features: tuple[FeatureSpec, ...]) -> Scorer:

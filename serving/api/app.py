@@ -8,10 +8,10 @@ from typing import Any, Final
 
 from fastapi import FastAPI
 
-from serving.api import routes_model, routes_people, routes_score
+from serving.api import routes_events, routes_model, routes_people, routes_score
 from serving.api.frame import Frame, answer_errors
 from serving.api.live import Watcher
-from serving.api.schemas import BulkRequest, LeadIn, ProblemOut, ScoreRequest
+from serving.api.schemas import BulkRequest, EventsRequest, LeadIn, ProblemOut, ScoreRequest
 from serving.api.state import ApiState
 
 _PROBLEMS: Final[dict[int | str, dict[str, Any]]] = {
@@ -28,8 +28,9 @@ def create_app(state: ApiState) -> FastAPI:
 
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
-        watcher = Watcher(state.source)
+        watcher = Watcher(state.source.refresh, state.told.refresh)
         state.source.refresh()
+        state.told.refresh()
         watcher.start()
         state.usage.start()
         try:
@@ -46,7 +47,7 @@ def create_app(state: ApiState) -> FastAPI:
         responses=_PROBLEMS,
     )
     app.state.api = state
-    for routes in (routes_score, routes_people, routes_model):
+    for routes in (routes_score, routes_people, routes_events, routes_model):
         app.include_router(routes.router)
     app.add_middleware(Frame, state=state)
     answer_errors(app)
@@ -62,7 +63,7 @@ def _describe_bodies(app: FastAPI) -> None:
         if app.openapi_schema is None:
             schema = plain()
             known = schema.setdefault("components", {}).setdefault("schemas", {})
-            for model in (ScoreRequest, BulkRequest, LeadIn):
+            for model in (ScoreRequest, BulkRequest, EventsRequest, LeadIn):
                 made = model.model_json_schema(ref_template="#/components/schemas/{model}")
                 known.update(made.pop("$defs", {}))
                 known[model.__name__] = made

@@ -4,18 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import date
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
-from numpy.typing import NDArray
 
 from models.feature_batch import ActivityTable, Column, bits_of, evaluate_many, make_table
-from models.scoring.described import block_of, contributions_of, raw_of, reasons_of
-from models.scoring.model import ResurrectionModel
-from models.scoring.points import points_of, tiers_of
-from models.scoring.published import PublishedModel
-from serving.api.people import People
+from serving.api.rating import rate
 from serving.api.schemas import ActivityIn, LeadIn, naive
+
+if TYPE_CHECKING:
+    from serving.api.live import Live
 
 _NO_OWN_ACT: Final = "the lead has no own activity before the as-of date: a dormant lead has at least one"
 
@@ -31,49 +29,20 @@ def features_of(leads: Sequence[LeadIn], as_of: date) -> dict[str, Column]:
     )
 
 
-def score_leads(
-    leads: Sequence[LeadIn],
-    as_of: date,
-    *,
-    model: ResurrectionModel,
-    pointer: PublishedModel,
-    people: People,
-    with_reasons: bool = True,
-) -> list[dict[str, Any]]:
+def score_leads(leads: Sequence[LeadIn], as_of: date, live: Live) -> list[dict[str, Any]]:
     """Answers for some leads, in their order (`schemas.ScoreOut`)."""
     columns = features_of(leads, as_of)
-    block = block_of(model.encoder, columns)
-    p: NDArray[np.float64] = model.calibrate(raw_of(model, block))
-    points = points_of(p, anchor=pointer.anchor)
-    tiers = tiers_of(points)
-    reasons = reasons_of(columns, model.features, contributions_of(model, block)) if with_reasons else None
     own_acts = columns["inbound_ever"]
-    shared = {
-        "score_kind": "model",
-        "model": {"name": pointer.name, "version": pointer.version},
-        "as_of_date": as_of.isoformat(),
-        "anchor": pointer.anchor,
-        "origin": "described",
-    }
-    answers = []
-    for at, lead in enumerate(leads):
-        chance = float(p[at])
-        percentile = people.percentile(chance)
-        answers.append(
-            {
-                "ref": lead.ref,
-                "points": int(points[at]),
-                "p": chance,
-                "percent": round(100 * chance, 1),
-                "times_average": round(chance / pointer.anchor, 2),
-                "percentile": None if percentile != percentile else percentile,
-                "tier": str(tiers[at]),
-                "reasons": reasons[at] if reasons is not None else [],
-                **shared,
-                "warnings": [] if own_acts[at] >= 1 else [_NO_OWN_ACT],
-            }
-        )
-    return answers
+    return [
+        {
+            "ref": lead.ref,
+            "as_of_date": as_of.isoformat(),
+            "origin": "described",
+            **rated,
+            "warnings": [*rated["warnings"], *([] if own_acts[at] >= 1 else [_NO_OWN_ACT])],
+        }
+        for at, (lead, rated) in enumerate(zip(leads, rate(live, columns), strict=True))
+    ]
 
 
 def _table(groups: Sequence[Sequence[ActivityIn]]) -> ActivityTable:

@@ -23,6 +23,17 @@ BULK: Final[dict[str, Any]] = {
         "leads": [SCORE["a described lead"]["lead"]],
     }
 }
+EVENTS: Final[dict[str, Any]] = {
+    "a form": {
+        "person_id": "6f0e1c1c-7d0e-5c4b-9a51-0d6c3f1f2a10",
+        "activities": [
+            {
+                "event_id": "form-8812", "occurred_at": "2026-02-03T16:05:00+01:00", "kind": "form",
+                "direction": "inbound", "outcome_level": 2,
+            }
+        ],
+    }
+}  # fmt: skip
 
 
 def body(schema: str, given: dict[str, Any]) -> dict[str, Any]:

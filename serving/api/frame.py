@@ -50,6 +50,8 @@ class Frame:
                 headers = MutableHeaders(scope=message)
                 for name, value in {**_SAFE, **found.get("limit_headers", {})}.items():
                     headers.setdefault(name, value)
+                if degraded := self._state.degraded():
+                    headers.setdefault("Recovery-Degraded", "; ".join(degraded))
             await send(message)
 
         try:

@@ -48,9 +48,12 @@ class Live:
         return self.people.as_of
 
     def why_not_ready(self) -> str | None:
-        """Why known people or described leads cannot be answered; None when both can."""
-        if self.model is None:
-            return self.faults.get("model", "no model was promoted yet")
+        """Why something cannot be answered as it was published; None when all can.
+
+        An installation without a model is ready: its scores are those of the rule scorecard.
+        """
+        if self.model is None and "model" in self.faults:
+            return self.faults["model"]
         if self.manifest is None:
             return self.faults.get("scores", "no scores were published yet")
         return None
@@ -121,10 +124,15 @@ class Source:
 
 
 class Watcher:
-    """Refreshes a source in a thread of its own."""
+    """Looks for something newer in a thread of its own.
 
-    def __init__(self, source: Source, *, every_seconds: float = POLL_SECONDS) -> None:
-        self._source, self._every = source, every_seconds
+    Args:
+        looks: called one after another, over and over.
+        every_seconds: pause between two rounds.
+    """
+
+    def __init__(self, *looks: Callable[[], object], every_seconds: float = POLL_SECONDS) -> None:
+        self._looks, self._every = looks, every_seconds
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="published", daemon=True)
 
@@ -140,7 +148,8 @@ class Watcher:
     def _run(self) -> None:
         while not self._stop.wait(self._every):
             try:
-                self._source.refresh()
+                for look in self._looks:
+                    look()
             except Exception:  # noqa: BLE001 - the watcher must outlive whatever was published
                 _log.exception("looking for something newer failed")
 

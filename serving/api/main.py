@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from functools import partial
 
 import uvicorn
 
@@ -10,6 +11,7 @@ from contracts.errors import BusyError, SettingError
 from contracts.offline import silence
 from contracts.settings import Settings
 from recovery.access import KeyStore, add_usage
+from recovery.access.activities import told_since
 from recovery.ledger import open_ledger
 from recovery.ledger.engine import make_engine
 from serving.api.app import create_app
@@ -17,7 +19,9 @@ from serving.api.auth import Authenticator, JwtRules
 from serving.api.limits import Limiter, MemoryLimiter, RedisLimiter
 from serving.api.live import Source
 from serving.api.metering import Figures, UsageMeter
+from serving.api.rescoring import Rescorer
 from serving.api.state import ApiState
+from serving.api.told import Told
 
 
 def build_state(settings: Settings) -> ApiState:
@@ -34,18 +38,17 @@ def build_state(settings: Settings) -> ApiState:
     url = settings.ledger_sqlalchemy_url
     open_ledger(url).close()  # brings the tables to the newest revision
     engine = make_engine(url)
+    cache = settings.var_dir / "cache" / "api"
+    source = Source(settings.published_dir, secrets=settings.secrets_dir, cache=cache, now=now)
     return ApiState(
-        source=Source(
-            settings.published_dir,
-            secrets=settings.secrets_dir,
-            cache=settings.var_dir / "cache" / "api",
-            now=now,
-        ),
+        source=source,
         authenticator=Authenticator(KeyStore(engine), _rules(settings)),
         limiter=_limiter(settings),
         failures=MemoryLimiter(),
         ledger=engine,
         published=settings.published_dir,
+        told=Told(partial(told_since, engine), cache / "told", lambda: source.live.as_of),
+        rescorer=Rescorer(settings.published_dir),
         figures=Figures(),
         usage=UsageMeter(lambda counts: add_usage(engine, counts), lambda: now().date()),
         now=now,

@@ -90,7 +90,8 @@ async def ready(request: Request) -> Response:
         "reason": why,
         "as_of_date": str(state.live.as_of),
         "faults": state.live.faults,
-        "degraded": ["rate limits are counted by process"] if getattr(state.limiter, "is_degraded", False) else [],
+        "model": "rule scorecard: no model is in use" if state.live.model is None else "champion",
+        "degraded": state.degraded(),
     }
     return Response(orjson.dumps(answer), 200 if why is None else 503, media_type=_JSON)
 

@@ -12,7 +12,7 @@ from starlette.responses import Response
 from serving.api.auth import Right
 from serving.api.guard import admit, state_of
 from serving.api.insights import insights_of
-from serving.api.routes_score import person_answer
+from serving.api.known import person_answer
 from serving.api.schemas import ScoreOut
 
 router: Final = APIRouter(prefix="/v1/people", tags=["people"])
@@ -21,9 +21,9 @@ PersonPath = Annotated[str, Path(min_length=1, max_length=64, description="perso
 
 @router.get("/{person_id}/score", response_model=ScoreOut)
 async def person_score(request: Request, person_id: PersonPath) -> Response:
-    """The newest published score of a known person, as the day's run made it."""
+    """The newest score of a known person: as the day's run made it, or with what was told since."""
     principal = await admit(request, Right.SCORE, route="person_score")
-    answer = person_answer(request, principal, state_of(request).live, person_id)
+    answer = await person_answer(request, principal, person_id)
     return Response(answer, media_type="application/json")
 
 
@@ -31,7 +31,7 @@ async def person_score(request: Request, person_id: PersonPath) -> Response:
 async def person_insights(request: Request, person_id: PersonPath) -> Response:
     """Score, trend, chance of return and value, best channel and hour, contactability, recommended next step."""
     principal = await admit(request, Right.INSIGHT, route="person_insights")
-    live = state_of(request).live
-    score = orjson.loads(person_answer(request, principal, live, person_id))
-    found = await asyncio.to_thread(insights_of, state_of(request).published, score, live.as_of)
+    state = state_of(request)
+    score = orjson.loads(await person_answer(request, principal, person_id))
+    found = await asyncio.to_thread(insights_of, state.published, score, state.live.as_of)
     return Response(orjson.dumps(found), media_type="application/json")

@@ -5,15 +5,25 @@ from __future__ import annotations
 from datetime import UTC, date, datetime, timedelta
 from typing import Annotated, Any, Final, Literal, Self
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, model_validator
 
 from contracts.words import ActivityKind, Actor, Direction
 
 MOST_ACTIVITIES: Final = 2_000
 MOST_IN_BULK: Final = 10_000
+MOST_EVENTS: Final = 500
 _TEXT: Final = 200
+_FIRST_YEAR, _LAST_YEAR = 1900, 2200
+
+
+def _in_our_time(moment: datetime) -> datetime:
+    if not _FIRST_YEAR <= moment.year <= _LAST_YEAR:
+        raise ValueError(f"lies before {_FIRST_YEAR} or after {_LAST_YEAR}")
+    return moment
+
 
 Text = Annotated[str, Field(max_length=_TEXT)]
+Moment = Annotated[AwareDatetime, AfterValidator(_in_our_time)]
 PersonId = Annotated[str, Field(min_length=1, max_length=64, description="person_id of the engine")]
 
 
@@ -21,11 +31,8 @@ class _Strict(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
-class ActivityIn(_Strict):
-    """One dated thing of a person, in the words of `marts.fct_activities`."""
-
-    occurred_at: AwareDatetime
-    observed_at: AwareDatetime | None = Field(None, description="when it was known; default: when it occurred")
+class _Act(_Strict):
+    occurred_at: Moment
     kind: ActivityKind
     direction: Direction
     actor: Actor | None = Field(None, description="default: the person for inbound, a rep for everything else")
@@ -39,10 +46,33 @@ class ActivityIn(_Strict):
         return self.actor or (Actor.PERSON if self.direction is Direction.INBOUND else Actor.REP)
 
 
+class ActivityIn(_Act):
+    """One dated thing of a person, in the words of `marts.fct_activities`."""
+
+    observed_at: Moment | None = Field(None, description="when it was known; default: when it occurred")
+
+
+class EventIn(_Act):
+    """One new activity of a known person; it is known from the moment in which it is stored."""
+
+    reply_class: Literal["auto_reply"] | None = Field(None, description="auto_reply: no human wrote it")
+    event_id: Annotated[str, Field(min_length=1, max_length=128)] | None = Field(
+        None, description="the same for the same event of a person, however often it is told; default: its content"
+    )
+
+    @model_validator(mode="after")
+    def _no_refusal(self) -> Self:
+        if self.kind in (ActivityKind.OPT_OUT, ActivityKind.COMPLAINT):
+            raise ValueError(
+                f"{self.kind.value} is not told here, where it would stop nothing: send it to the feedback webhook"
+            )
+        return self
+
+
 class AttributesIn(_Strict):
     """Stable attributes; what is absent is unknown."""
 
-    created_at: AwareDatetime | None = None
+    created_at: Moment | None = None
     job_title: Text | None = None
     industry: Text | None = None
     employee_count: Annotated[int, Field(ge=0, le=10_000_000)] | None = None
@@ -107,6 +137,13 @@ class BulkRequest(_Strict):
         return self
 
 
+class EventsRequest(_Strict):
+    """New activities of a known person."""
+
+    person_id: PersonId
+    activities: Annotated[list[EventIn], Field(min_length=1, max_length=MOST_EVENTS)]
+
+
 class ReasonOut(BaseModel):
     """Why: words, and points up or down."""
 
@@ -141,6 +178,14 @@ class ScoreOut(BaseModel):
     anchor: float
     origin: Literal["published", "described", "rescored"]
     warnings: list[str] = []
+
+
+class EventsOut(BaseModel):
+    """What became of told activities: how many are new, and the score that knows of them."""
+
+    new: int
+    repeated: int
+    score: ScoreOut
 
 
 class ProblemOut(BaseModel):

@@ -13,6 +13,8 @@ from serving.api.auth import Authenticator
 from serving.api.limits import Limiter, MemoryLimiter
 from serving.api.live import Live, Source
 from serving.api.metering import Figures, UsageMeter
+from serving.api.rescoring import Rescorer
+from serving.api.told import Told
 
 
 @dataclass(frozen=True)
@@ -26,6 +28,7 @@ class ApiState:
         failures: wrong credentials by address.
         ledger: of keys, usage, answers and told activities.
         published: root of published datasets.
+        told, rescorer: what applications told since the published date, and answers that know of it.
         figures, usage: meters.
         now: the clock, aware UTC.
     """
@@ -36,6 +39,8 @@ class ApiState:
     failures: MemoryLimiter
     ledger: sa.Engine
     published: Path
+    told: Told
+    rescorer: Rescorer
     figures: Figures
     usage: UsageMeter
     now: Callable[[], datetime]
@@ -44,3 +49,10 @@ class ApiState:
     def live(self) -> Live:
         """The state of this moment; take it once per request."""
         return self.source.live
+
+    def degraded(self) -> list[str]:
+        """What works less well than it should, in words; empty when nothing does."""
+        found = [] if self.told.fault is None else [self.told.fault]
+        if getattr(self.limiter, "is_degraded", False):
+            found.append("Redis does not answer: rate limits are counted by process")
+        return found

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import UTC, date, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,10 +15,13 @@ from fastapi.testclient import TestClient
 
 from contracts.keys import MODELS, installation_key
 from contracts.published import publish
+from models.feature_algebra import Activity, LeadHistory
+from models.feature_attributes import RAW_ATTRIBUTES
 from models.scoring.model import ResurrectionModel
 from models.scoring.published import PublishedModel, publish_model
 from models.scoring.reasons import REASON_TYPE
 from recovery.access import KeyStore, Role, add_usage
+from recovery.access.activities import told_since
 from recovery.ledger import open_ledger
 from recovery.ledger.engine import make_engine
 from serving.api.app import create_app
@@ -25,7 +29,9 @@ from serving.api.auth import Authenticator
 from serving.api.limits import MemoryLimiter
 from serving.api.live import Source
 from serving.api.metering import Figures, UsageMeter
+from serving.api.rescoring import ACCOUNTS, LEADS, Rescorer
 from serving.api.state import ApiState
+from serving.api.told import Told
 from tests.serving.api.small_model import small_model
 
 NOW = datetime(2026, 6, 1, 12, tzinfo=UTC)
@@ -80,18 +86,34 @@ class Site:
         )  # fmt: skip
         publish_model(self.published, model.to_bytes(), pointer, key=installation_key(self.secrets, MODELS))
 
-    def publish_scores(self, as_of: date = AS_OF) -> None:
+    def publish_scores(self, as_of: date = AS_OF, *, facts: dict[str, Any] | None = None) -> None:
         publish(
             self.published,
             dataset="lead_scores",
             as_of=as_of,
             table=scores_table(as_of),
-            facts={"dormant": len(PEOPLE)},
+            facts={"dormant": len(PEOPLE), **(facts or {})},
         )
 
+    def publish_histories(self, leads: Sequence[LeadHistory], as_of: date = AS_OF) -> None:
+        """Histories of `PEOPLE`, in their order; three and three share an account."""
+        rows, acts = [], []
+        for at, (person, lead) in enumerate(zip(PEOPLE, leads, strict=True)):
+            own = [{name: getattr(one, name) for name in Activity.__slots__} for one in lead.activities]
+            attributes = {name: lead.attributes.get(name) for name in RAW_ATTRIBUTES}
+            account = f"account-{at // 3}"
+            row = {"person_id": person, "account_id": account, "dormant_after_days": lead.dormant_after_days}
+            rows.append({**row, **attributes, "activities": own})
+            acts += [{"account_id": account, "person_id": person, **one} for one in own]
+        for dataset, content in ((LEADS, rows), (ACCOUNTS, acts)):
+            publish(self.published, dataset=dataset, as_of=as_of, table=pa.Table.from_pylist(content))
+
     def state(self) -> ApiState:
+        source = Source(self.published, secrets=self.secrets, cache=self.root / "cache", now=lambda: self.moment)
         return ApiState(
-            source=Source(self.published, secrets=self.secrets, cache=self.root / "cache", now=lambda: self.moment),
+            source=source,
+            told=Told(partial(told_since, self.engine), self.root / "cache" / "told", lambda: source.live.as_of),
+            rescorer=Rescorer(self.published),
             authenticator=Authenticator(self.keys),
             limiter=MemoryLimiter(),
             failures=MemoryLimiter(),

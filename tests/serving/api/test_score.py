@@ -4,14 +4,17 @@ import json
 from datetime import UTC, timedelta
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import pytest
 from fastapi.testclient import TestClient
 
 from models.feature_algebra import LeadHistory
 from models.feature_batch import evaluate_leads
-from models.features import evaluate
+from models.features import FEATURES, evaluate
 from models.scoring.points import points_of
+from models.scoring.score import Scorer, score_people
+from models.scoring.scorecard import calibrated_card
 from recovery.access import Role
 from serving.api import examples
 from serving.api.app import create_app
@@ -184,10 +187,52 @@ def test_without_a_model_known_people_are_still_answered(tmp_path: Any) -> None:
     with TestClient(create_app(site.state())) as client:
         client.headers["Authorization"] = f"Bearer {site.token(Role.VIEWER)}"
         assert client.get(f"/v1/people/{PEOPLE[0]}/score").status_code == 200
-        answer = client.post("/v1/score", json={"lead": {}})
-        assert answer.status_code == 503
-        assert answer.json()["type"].endswith("no_model")
         ready = client.get("/health/ready")
-        assert ready.status_code == 503
-        assert "no model" in ready.json()["reason"]
+        assert ready.status_code == 200
+        assert "no model is in use" in ready.json()["model"]
+    site.engine.dispose()
+
+
+def test_without_a_model_leads_are_scored_by_the_card_and_told_so(tmp_path: Any) -> None:
+    frame = pd.DataFrame(
+        {
+            "person_id": ["0", "1", "2"],
+            "title_level": ["c_level", "manager", None],
+            "employee_count": [6000.0, 80.0, np.nan],
+            "industry_group": ["technology", "retail", None],
+        }
+    )
+    card = calibrated_card(pd.concat([frame] * 20), np.tile([True, False, False], 20))
+    site = Site(tmp_path)
+    site.publish_scores(facts={"card": card.to_dict(), "anchor": ANCHOR})
+    leads = [
+        {"attributes": {"job_title": "CEO", "employee_count": 6000, "industry": "Software"}},
+        {"attributes": {"job_title": "Sales manager", "employee_count": 80, "industry": "Retail"}},
+        {},
+    ]
+    with TestClient(create_app(site.state())) as client:
+        client.headers["Authorization"] = f"Bearer {site.token(Role.VIEWER)}"
+        answer = client.post("/v1/score/bulk", json={"leads": leads})
+        one = client.post("/v1/score", json={"lead": leads[0]}).json()
+    site.engine.dispose()
+    lines = [json.loads(line) for line in answer.text.splitlines()]
+    nightly = score_people(Scorer(None, card, ANCHOR, FEATURES), frame, reasons_limit=9)
+    assert nightly.order.tolist() == [0, 1, 2]
+    names = ("p", "points", "tier", "reasons")
+    for line, expected in zip(lines, nightly.table.to_pylist(), strict=True):
+        assert line["score_kind"] == "rules"
+        assert line["model"] == {"name": "rule_scorecard", "version": None}
+        assert {name: line[name] for name in names} == {name: expected[name] for name in names}
+        assert "no model is in use" in line["warnings"][0]
+    assert one["points"] == lines[0]["points"] == 100
+
+
+def test_before_the_first_day_the_card_stands_on_its_stated_prior(tmp_path: Any) -> None:
+    site = Site(tmp_path)
+    with TestClient(create_app(site.state())) as client:
+        client.headers["Authorization"] = f"Bearer {site.token(Role.VIEWER)}"
+        answer = client.post("/v1/score", json={"lead": {"attributes": {"job_title": "CEO"}}}).json()
+        assert answer["score_kind"] == "rules"
+        assert client.get(f"/v1/people/{PEOPLE[0]}/score").status_code == 503
+        assert "no scores" in client.get("/health/ready").json()["reason"]
     site.engine.dispose()

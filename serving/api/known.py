@@ -1,0 +1,55 @@
+"""Answers about known people: as published, or scored again where something was told since."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import timedelta
+
+from fastapi import Request
+
+from serving.api.auth import Principal
+from serving.api.guard import state_of
+from serving.api.live import Live
+from serving.api.people import NOBODY
+from serving.api.problems import ProblemError, unknown_person
+from serving.api.rescoring import with_warning
+from serving.api.state import ApiState
+
+
+def row_of(live: Live, principal: Principal, person_id: str) -> int:
+    """Row of a person whom the caller may see.
+
+    Raises:
+        ProblemError: 404 for nobody and for somebody whom the caller may not see; 503 before the first published day.
+    """
+    if live.manifest is None:
+        raise ProblemError(503, "no_scores", "No scores were published yet.", remedy="Run the day: `recovery run`.")
+    rows = live.people.seen_by(live.people.find([person_id]), owner_id=principal.owner_id, team_id=principal.team_id)
+    if rows[0] == NOBODY:
+        raise unknown_person()
+    return int(rows[0])
+
+
+def answer_of(state: ApiState, live: Live, row: int, person_id: str) -> bytes:
+    """JSON of a known person; `state.told` must be current."""
+    told = state.told.people.get(person_id)
+    if told:
+        state.figures.items.labels("rescored").inc()
+        answer = state.rescorer.answer(live, row, told, state.now().date() + timedelta(days=1))
+    else:
+        state.figures.items.labels("published").inc()
+        answer = live.people.body(row)
+    fault = state.told.fault
+    return answer if fault is None else with_warning(answer, fault)
+
+
+async def person_answer(request: Request, principal: Principal, person_id: str) -> bytes:
+    """JSON of a known person whom the caller may see; see `row_of` for what it raises."""
+    state = state_of(request)
+    live = state.live
+    row = row_of(live, principal, person_id)
+    if not state.told.is_current:
+        await asyncio.to_thread(state.told.refresh)
+    if person_id in state.told.people:
+        return await asyncio.to_thread(answer_of, state, live, row, person_id)
+    return answer_of(state, live, row, person_id)
