@@ -28,6 +28,7 @@ from pipelines.features.dates import sample_modulus
 from pipelines.features.links import update_links
 from recovery.access.activities import TOLD_SCHEMA
 from recovery.ledger import ASSIGNMENTS_SCHEMA, LINKS_SCHEMA, Ledger
+from recovery.ledger.feed import EVENTS_SCHEMA, SENT_SCHEMA
 
 _SCHEMAS: Final = ("staging", "intermediate", "marts")
 
@@ -78,10 +79,13 @@ def build(connection: duckdb.DuckDBPyConnection, statements: list[Statement], as
     """Run the compiled SQL, and link people to records where its turn comes."""
     for schema in _SCHEMAS:
         connection.execute(f"create schema if not exists {schema}")
-    connection.register("no_assignments", ASSIGNMENTS_SCHEMA.empty_table())
-    connection.execute("create or replace table raw.ledger__assignments as select * from no_assignments")
-    connection.register("nothing_told", TOLD_SCHEMA.empty_table())
-    connection.execute("create or replace table raw.ledger__told_activities as select * from nothing_told")
+    ledger = {
+        "assignments": ASSIGNMENTS_SCHEMA, "told_activities": TOLD_SCHEMA, "touches": SENT_SCHEMA,
+        "events": EVENTS_SCHEMA,
+    }  # fmt: skip
+    for name, schema in ledger.items():
+        connection.register("nothing", schema.empty_table())
+        connection.execute(f"create or replace table raw.ledger__{name} as select * from nothing")
     connection.execute("set preserve_insertion_order = false")
     modulus = 1
     for statement in statements:

@@ -25,13 +25,15 @@ from recovery.ledger.engine import writing
 if TYPE_CHECKING:
     import sqlalchemy as sa
 
-# Grounds that follow from activities are derived anew each day; they are no statements of anybody.
+# Grounds that follow from activities are derived anew each day; they are no statements of anybody. What came from the
+# ledger stands there already.
 _DERIVED: Final = "('inquiry', 'purchase', 'relationship')"
 _RECORD_FACTS_SQL: Final = f"""
     select
         record_key, channel, stance, basis, source, evidence, since, expires_at, collected_during,
         optout_offered_at_collection
-    from intermediate.int_permissions__facts where stance = 'refused' or basis not in {_DERIVED}
+    from intermediate.int_permissions__facts
+    where source <> 'ledger' and (stance = 'refused' or basis not in {_DERIVED})
 """
 # Refusals of exports that came after the day began.
 _LATE: Final = "intermediate.int_permissions__late"

@@ -76,6 +76,52 @@ def ledger_told_activities(context: dg.AssetExecutionContext, engine: Engine) ->
     )
 
 
+@dg.asset(
+    key=["raw", "ledger__touches"],
+    group_name=GROUP,
+    partitions_def=daily,
+    backfill_policy=ONE_RUN_PER_DAY,
+    owners=["team:data"],
+    kinds={"duckdb", "python"},
+    tags={"stage": GROUP, "layer": "raw"},
+    pool=POOL,
+)
+@readable
+def ledger_touches(context: dg.AssetExecutionContext, engine: Engine) -> dg.MaterializeResult:  # type: ignore[type-arg]
+    """One row is one touch that left through a sink of our own, recorded in the ledger before the as-of date began.
+
+    Written to raw.ledger__touches; a rerun gives the same rows. Touches that were written to files for people are not
+    among them: the CRM tells whether and when they were made. Where nothing was sent the table is empty.
+    """
+    as_of = as_of_date(context)
+    rows = stage_of(engine).copy_touches(as_of)
+    return dg.MaterializeResult(
+        metadata={"dagster/row_count": rows, "as_of_date": as_of.isoformat(), "touches_sent": rows}
+    )
+
+
+@dg.asset(
+    key=["raw", "ledger__events"],
+    group_name=GROUP,
+    partitions_def=daily,
+    backfill_policy=ONE_RUN_PER_DAY,
+    owners=["team:data"],
+    kinds={"duckdb", "python"},
+    tags={"stage": GROUP, "layer": "raw"},
+    pool=POOL,
+)
+@readable
+def ledger_events(context: dg.AssetExecutionContext, engine: Engine) -> dg.MaterializeResult:  # type: ignore[type-arg]
+    """One row is one thing that a provider, a mail server or a person told, received before the as-of date began.
+
+    Written to raw.ledger__events, without words and addresses; a rerun gives the same rows. Without feedback the table
+    is empty.
+    """
+    as_of = as_of_date(context)
+    rows = stage_of(engine).copy_events(as_of)
+    return dg.MaterializeResult(metadata={"dagster/row_count": rows, "as_of_date": as_of.isoformat(), "events": rows})
+
+
 @dbt_assets(
     manifest=MANIFEST,
     select=PEOPLE_SELECT,
@@ -151,4 +197,12 @@ def _events(context: dg.AssetExecutionContext, outcome: StepOutcome) -> Iterator
     )
 
 
-ASSETS: Final = [ledger_assignments, ledger_told_activities, people_assets, person_links, mart_assets]
+ASSETS: Final = [
+    ledger_assignments,
+    ledger_told_activities,
+    ledger_touches,
+    ledger_events,
+    people_assets,
+    person_links,
+    mart_assets,
+]

@@ -19,6 +19,7 @@ from pipelines.features.state import StepOutcome, count_rows, forget_outcome, re
 from pipelines.warehouse import Warehouse
 from recovery.access.activities import told_before
 from recovery.ledger import Ledger, open_ledger
+from recovery.ledger.feed import read_events, read_sent
 
 PEOPLE_SELECT: Final = "+int_records +int_identity_edges"
 _INPUTS: Final = {
@@ -28,6 +29,8 @@ _INPUTS: Final = {
         "raw.sources",
         "raw.ledger__assignments",
         "raw.ledger__told_activities",
+        "raw.ledger__touches",
+        "raw.ledger__events",
         "intermediate.person_links",
     ),
 }
@@ -67,6 +70,18 @@ class FeatureStage:
         with self._ledger() as ledger:
             rows = told_before(ledger.engine, datetime.combine(as_of, time()))
         return self._copy(rows, "raw.ledger__told_activities", order="observed_at, activity_id")
+
+    def copy_touches(self, as_of: date) -> int:
+        """Copy what left before a date began to `raw.ledger__touches`; returns the rows."""
+        with self._ledger() as ledger:
+            rows = read_sent(ledger.engine, before=datetime.combine(as_of, time()))
+        return self._copy(rows, "raw.ledger__touches", order="touch_id")
+
+    def copy_events(self, as_of: date) -> int:
+        """Copy what was told before a date began to `raw.ledger__events`; returns the rows."""
+        with self._ledger() as ledger:
+            rows = read_events(ledger.engine, before=datetime.combine(as_of, time()))
+        return self._copy(rows, "raw.ledger__events", order="provider, event_id")
 
     def _copy(self, rows: pa.Table, table: str, *, order: str) -> int:
         with self.warehouse.open() as connection:

@@ -23,6 +23,22 @@ activities as (
     select * from {{ ref('int_activities') }}
 ),
 
+copies as (
+    select * from {{ ref('int_activities__copies') }}
+),
+
+ledger_rows as (
+    select
+        object,
+        kind
+    from {{ ref('stg_ledger__touches') }}
+    union all
+    select
+        object,
+        kind
+    from {{ ref('stg_ledger__events') }}
+),
+
 sources_with_messages as (
     select distinct source from landings
     where object = 'email_messages'
@@ -83,6 +99,16 @@ united as (
     group by source, object
 ),
 
+-- What the ledger and an export both tell is counted as the copy of the one that was known first.
+copied as (
+    select
+        case when is_ledger_first then source else 'ledger' end as source,
+        case when is_ledger_first then object else ledger_object end as object,
+        count(*) as copies
+    from copies
+    group by all
+),
+
 counted as (
     select
         source,
@@ -94,6 +120,17 @@ counted as (
         count(*) filter (where not is_copy and not is_unknown_kind) as distinct_rows
     from per_id
     group by source, object
+    union all
+    select
+        'ledger' as source,
+        object,
+        count(*) as rows_in,
+        0 as dropped_duplicate,
+        count(*) filter (where kind is null) as dropped_unknown_kind,
+        0 as dropped_copy,
+        count(*) filter (where kind is not null) as distinct_rows
+    from ledger_rows
+    group by object
 )
 
 -- One row per source and activity object: what became of its rows.
@@ -104,11 +141,12 @@ select
     coalesce(u.united, 0) as united,
     c.dropped_duplicate,
     c.dropped_unknown_kind,
-    c.dropped_copy,
-    c.distinct_rows - coalesce(u.united, 0) as dropped_unknown_record,
+    c.dropped_copy + coalesce(k.copies, 0) as dropped_copy,
+    c.distinct_rows - coalesce(k.copies, 0) - coalesce(u.united, 0) as dropped_unknown_record,
     coalesce(u.unsure_replies, 0) as unsure_replies,
     coalesce(u.auto_replies, 0) as auto_replies,
     coalesce(u.refused_replies, 0) as refused_replies
 from counted as c
 left join united as u on c.source = u.source and c.object = u.object
+left join copied as k on c.source = k.source and c.object = k.object
 order by c.source, c.object

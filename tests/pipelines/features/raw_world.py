@@ -151,6 +151,8 @@ def run(feature_stage: FeatureStage, as_of: Any) -> None:
     """The whole feature stage of a day; every node must be good."""
     feature_stage.copy_assignments()
     feature_stage.copy_told_activities(as_of)
+    feature_stage.copy_touches(as_of)
+    feature_stage.copy_events(as_of)
     assert_good(feature_stage.build_people(as_of))
     feature_stage.link_people(as_of)
     assert_good(feature_stage.build_marts(as_of))
