@@ -41,6 +41,9 @@ class Settings(BaseSettings):
     min_training_events: int = Field(120, ge=1, description="below this the scorecard is used")
     seed: int = Field(7, description="seed of every random choice")
     retrain_every_days: int = Field(1, ge=1, description="days between candidate fits")
+    retrain_on_campaign_change: bool = Field(
+        True, description="fit a new candidate when playbooks, policy or rules changed since the model was trained"
+    )
     promote_every_days: int = Field(7, ge=1, description="least days between promotions")
     refresh_after_days: int = Field(14, ge=1, description="an older champion makes way for one that is not worse")
 

@@ -71,7 +71,7 @@ def decide_action(found: Evidence) -> Verdict:
         (Action.HOLD, _held(found)),
         (Action.PROMOTE, "the challenger passed the gate" if found.gate_promotes else None),
         (Action.RECALIBRATE, found.recalibration),
-        *((Action.RETRAIN, told) for told in _moved(found)),
+        *((Action.RETRAIN, told) for told in moved(found)),
     ]
     held = [(action, told) for action, told in lines if told is not None]
     if not held:
@@ -93,7 +93,8 @@ def _held(found: Evidence) -> str | None:
     return None
 
 
-def _moved(found: Evidence) -> list[str]:
+def moved(found: Evidence) -> list[str]:
+    """Why a fresh candidate is to be fitted, in words; empty when nothing has moved."""
     told = []
     if found.drift_warns:
         told.append(f"{100 * (found.drifted_share or 0):.0f} % of the features drifted")

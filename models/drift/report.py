@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 import numpy as np
@@ -62,17 +62,25 @@ def drift_report(current: pd.DataFrame, reference: pd.DataFrame, features: Seque
     Returns:
         An empty result when either side has no rows.
     """
+    found = drift_figures(current, reference, features)
+    names = sorted(found.scores, key=lambda name: -found.scores[name])[:DRAWN]
+    by_name = {spec.name: spec for spec in features}
+    most = [by_name[name] for name in names]
+    if not most:
+        return found
+    return replace(found, html=_evidently(clean_frame(current, most), clean_frame(reference, most), most))
+
+
+def drift_figures(current: pd.DataFrame, reference: pd.DataFrame, features: Sequence[FeatureSpec]) -> DriftResult:
+    """The figures of `drift_report` without its page."""
     specs = compared_features(features, reference)
     if len(current) == 0 or len(reference) == 0 or not specs:
         return DriftResult({}, (), None, "")
     now, then = clean_frame(current, specs), clean_frame(reference, specs)
     specs = tuple(spec for spec in specs if _comparable(now[spec.name], then[spec.name]))
     scores = {spec.name: _index(now[spec.name], then[spec.name], spec) for spec in specs}
-    most = sorted(specs, key=lambda spec: -scores[spec.name])[:DRAWN]
-    shown = [spec.name for spec in most]
-    html = _evidently(now[shown], then[shown], most) if most else ""
     drifted = tuple(sorted(name for name, value in scores.items() if value >= THRESHOLD))
-    return DriftResult(scores, drifted, len(drifted) / len(scores) if scores else None, html)
+    return DriftResult(scores, drifted, len(drifted) / len(scores) if scores else None, "")
 
 
 def _comparable(now: pd.Series, then: pd.Series) -> bool:

@@ -10,7 +10,7 @@ from models.evaluation.comparison import Comparison
 from models.evaluation.resampling import Interval
 
 _NOT_WORSE: Final = 0.005  # share of the champion's log loss
-Verdict = Literal["promoted", "kept", "unchanged", "held", "refused"]
+Verdict = Literal["promoted", "kept", "unchanged", "held", "refused", "recalibrated", "rolled_back"]
 
 
 @dataclass(frozen=True)
@@ -37,7 +37,8 @@ class Decision:
     """Outcome of the gate with its reason in words.
 
     Verdicts: `promoted` the challenger is champion; `unchanged` it already was; `kept` the champion stays;
-    `refused` there is no champion and none is made; `held` something is wrong that a person should look at.
+    `refused` there is no champion and none is made; `held` something is wrong that a person should look at. The rule
+    of drift adds `recalibrated` the champion has a new calibrator, and `rolled_back` an earlier model is back.
     """
 
     verdict: Verdict

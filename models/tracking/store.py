@@ -32,6 +32,9 @@ SHA_TAG: Final = "model_sha256"
 PROMOTED_TAG: Final = "promoted_as_of"
 REPLACED_TAG: Final = "replaced_version"
 ROLLED_BACK_TAG: Final = "rolled_back_as_of"
+ROOT_TAG: Final = "recalibrated_from"
+AS_TRAINED_TAG: Final = "keeps_its_calibrator_since"
+IN_USE_TAG: Final = "in_use_since"
 ANCHOR_TAG, ANCHOR_VERSION_TAG = "anchor", "anchor_version"
 _NOTE: Final = "mlflow.note.content"
 _LOADER: Final = "models.scoring.pyfunc"
@@ -54,6 +57,8 @@ class DayRun:
         params, metrics, tags: of the parent run.
         candidates: name -> (params, metrics) of the nested runs.
         files: artifact path -> content.
+        version_tags: of the registered version.
+        source: asset that made it.
     """
 
     fingerprint: str
@@ -66,6 +71,8 @@ class DayRun:
     tags: Mapping[str, str]
     candidates: Mapping[str, tuple[Mapping[str, object], Mapping[str, float]]]
     files: Mapping[str, bytes] = field(default_factory=dict)
+    version_tags: Mapping[str, str] = field(default_factory=dict)
+    source: str = "training/candidate_model"
 
 
 @dataclass(frozen=True)
@@ -87,6 +94,11 @@ class Held:
     model_sha256: str
     run_id: str
     tags: Mapping[str, str]
+
+    @property
+    def root(self) -> str:
+        """Fingerprint of the training: a version that differs from another by its calibrator alone shares it."""
+        return self.tags.get(ROOT_TAG, self.fingerprint)
 
 
 @dataclass(frozen=True)
@@ -151,13 +163,21 @@ class Tracking:
         )
         return _held(min(found, key=lambda one: int(one.version))) if found else None
 
+    def lineage(self, root: str) -> frozenset[str]:
+        """Versions of one training: as it was fitted, and with each later calibrator."""
+        named = (f"tags.{FINGERPRINT_TAG} = '{root}'", f"tags.{ROOT_TAG} = '{root}'")
+        found = [
+            self.client.search_model_versions(f"name = '{MODEL_NAME}' and {one}", max_results=200) for one in named
+        ]
+        return frozenset(str(one.version) for versions in found for one in versions)
+
     def log_day(self, day: DayRun, model: ResurrectionModel | None) -> Logged:
         """Log a training once: parent run, nested candidates, files, model and its registered version."""
         found = self.find(day.fingerprint)
         if found is not None:
             return found
         tags = {**day.tags, FINGERPRINT_TAG: day.fingerprint, "part": "day", _NOTE: day.note}
-        tags |= {"mlflow.source.name": "training/candidate_model", "mlflow.source.type": "JOB"}
+        tags |= {"mlflow.source.name": day.source, "mlflow.source.type": "JOB"}
         tags["has_model"] = "yes" if model is not None else "no"
         with self._active(), mlflow.start_run(experiment_id=self.experiment_id, run_name=day.name, tags=tags) as run:
             mlflow.log_params(dict(day.params))
@@ -172,7 +192,7 @@ class Tracking:
                     experiment_id=self.experiment_id,
                     run_name=name,
                     nested=True,
-                    tags={"part": "candidate", "mlflow.source.name": "training/candidate_model"},
+                    tags={"part": "candidate", "mlflow.source.name": day.source},
                 ):
                     mlflow.log_params(dict(params))
                     mlflow.log_metrics(dict(metrics), step=0)
@@ -205,7 +225,7 @@ class Tracking:
             MODEL_NAME,
             source=logged.model_uri,
             run_id=run_id,
-            tags={FINGERPRINT_TAG: day.fingerprint, SHA_TAG: sha},
+            tags={**day.version_tags, FINGERPRINT_TAG: day.fingerprint, SHA_TAG: sha},
             description=f"{day.summary}\n\n{day.note}",
         )
         return str(made.version), sha

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from datetime import date
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel, ConfigDict
 
 from contracts.words import ScoreKind
+from models.evaluation.gate import Verdict
 from models.evaluation.resampling import Interval
 
 if TYPE_CHECKING:  # records are read where nothing is trained: scikit-learn stays out
@@ -15,7 +16,6 @@ if TYPE_CHECKING:  # records are read where nothing is trained: scikit-learn sta
     from models.training.recipe import Candidate, Outcome
 
 Bounds = tuple[float, float, float]
-Verdict = Literal["promoted", "kept", "unchanged", "held", "refused"]
 
 
 class _Frozen(BaseModel):
@@ -35,6 +35,8 @@ class CandidateRecord(_Frozen):
         slices: slice name -> its as-of dates.
         version, run_id, experiment_id: where MLflow holds it.
         model_sha256: hash of the model's file, None when training was refused.
+        recalibrated_from, recalibrated_as_of: fingerprint of the training whose model has another calibrator here, and
+            since when.
     """
 
     fingerprint: str
@@ -68,10 +70,16 @@ class CandidateRecord(_Frozen):
     run_id: str | None = None
     experiment_id: str | None = None
     model_sha256: str | None = None
+    recalibrated_from: str | None = None
+    recalibrated_as_of: date | None = None
 
 
 class ModelState(_Frozen):
-    """The model in use on one as-of date; figures belong to its twin, and are None where they cannot be measured."""
+    """The model in use on one as-of date; figures belong to its twin, and are None where they cannot be measured.
+
+    Attributes:
+        action, action_reasons: what the rule of drift said, and every reason that was found.
+    """
 
     name: str
     recipe: str
@@ -113,6 +121,8 @@ class ModelState(_Frozen):
     reliability: list[dict[str, float]]
     lift: list[tuple[float, float]]
     fingerprint: str
+    action: str = "keep"
+    action_reasons: list[str] = []
 
 
 def bounds(interval: Interval | None) -> Bounds | None:

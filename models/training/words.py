@@ -29,8 +29,17 @@ def model_paragraph(record: CandidateRecord, *, version: str, decision: str) -> 
         f"of the tenth ranked highest {figures['lift_at_10']:.1f} times as many did, and in "
         f"{100 * figures['roc_auc']:.0f} of 100 pairs the one who came back was ranked above the one who did not "
         f"({100 * figures['roc_auc_low']:.0f} to {100 * figures['roc_auc_high']:.0f}). "
-        f"Where it expected 100 returns in that tenth, {100 * figures['top_decile']:.0f} happened. "
+        f"Where it expected 100 returns in that tenth, {100 * figures['top_decile']:.0f} happened. {_renewed(record)}"
         f"Today's decision: {decision}."
+    )
+
+
+def _renewed(record: CandidateRecord) -> str:
+    if record.recalibrated_as_of is None:
+        return ""
+    return (
+        f"Its calibrator was renewed on {record.recalibrated_as_of} from what came of its promises since; "
+        "these figures are of the one before. "
     )
 
 
@@ -63,6 +72,7 @@ def model_card(record: CandidateRecord) -> str:
         f"# Resurrection model: {plain_name(record.name)}",
         "",
         f"Fingerprint `{record.fingerprint[:16]}`, first trained on {record.trained_as_of}.",
+        *([_renewed(record).strip()] if record.recalibrated_as_of else []),
         "",
         "**Predicts** p = P(reactivated within "
         f"{record.horizon_days} days, handled as usual) of a dormant lead, calibrated.",

@@ -16,7 +16,7 @@ from pipelines.scoring.drift import DATASET as DRIFT_DATASET
 from pipelines.scoring.drift import drift_day
 from pipelines.scoring.histories import ACCOUNTS, LEADS, publish_histories
 from pipelines.scoring.scoring import DATASET, score_day
-from pipelines.training.promotion import stored_state
+from pipelines.training.states import stored_state
 
 _GROUP: Final = "scoring"
 _OWNERS: Final = ["team:data"]

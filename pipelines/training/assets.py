@@ -7,15 +7,20 @@ import dagster as dg
 
 from contracts.published import publish, read_manifest
 from contracts.settings import Settings
+from models.drift.decision import moved
 from models.evaluation.markdown import embedded
 from models.features import FEATURES
 from models.training.record import CandidateRecord, ModelState
 from pipelines.failures import readable
 from pipelines.partitions import ONE_RUN_PER_DAY, as_of_date, daily
 from pipelines.resources import PROJECT_ROOT, Engine
+from pipelines.training.evidence import known_of
+from pipelines.training.evidence_assets import ASSETS as EVIDENCE_ASSETS
+from pipelines.training.evidence_assets import EVIDENCE
 from pipelines.training.fit import PICTURES, DayOfTraining, make_candidate
 from pipelines.training.frames import PanelRequest, has_panel, panel_dates, panel_fingerprint
-from pipelines.training.promotion import Inputs, model_in_use
+from pipelines.training.inputs import Inputs
+from pipelines.training.promotion import model_in_use
 
 _GROUP: Final = "training"
 _OWNERS: Final = ["team:data"]
@@ -79,7 +84,7 @@ def training_set(context: dg.AssetExecutionContext, engine: Engine) -> dg.Materi
     kinds={"scikitlearn", "mlflow"},
     tags={"stage": "training"},
     pool="warehouse_write",
-    deps=[TRAINING_SET],
+    deps=[TRAINING_SET, EVIDENCE],
 )
 @readable
 def candidate_model(context: dg.AssetExecutionContext, engine: Engine) -> dg.MaterializeResult[None]:
@@ -87,13 +92,16 @@ def candidate_model(context: dg.AssetExecutionContext, engine: Engine) -> dg.Mat
 
     One training is one MLflow run with nested candidates, and one version of the registered model `resurrection`;
     files are kept under `var/models`. It is named by the fingerprint of data, code, parameters and seed: a rerun, or
-    a day whose panel is the same, reuses it. With too few people or reactivations no model is trained and the reason
-    is kept.
+    a day whose panel is the same, reuses it; what has drifted asks for a fit ahead of time. With too few people or
+    reactivations no model is trained and the reason is kept.
     """
     as_of = as_of_date(context)
     day = day_of_training(engine, context)
     digest = panel_digest(engine, as_of=day.as_of)
-    record, trained = make_candidate(day, engine.warehouse, data=digest, has_rows=digest != _EMPTY_PANEL)
+    asked = moved(known_of(engine.settings, as_of).evidence)
+    record, trained = make_candidate(
+        day, engine.warehouse, data=digest, has_rows=digest != _EMPTY_PANEL, afresh=bool(asked)
+    )
     return dg.MaterializeResult(
         metadata={
             "dagster/row_count": record.mature_rows,
@@ -101,6 +109,7 @@ def candidate_model(context: dg.AssetExecutionContext, engine: Engine) -> dg.Mat
             "people_learned_from": record.mature_people,
             "reactivations_learned_from": record.mature_events,
             "trained_now": trained,
+            "fit_asked_for": "; ".join(asked) or "no",
             "recipe": record.name,
             "refused": record.refused or "no",
             "fingerprint": record.fingerprint,
@@ -167,23 +176,22 @@ def matured_backtest(context: dg.AssetExecutionContext, engine: Engine) -> dg.Ma
     kinds={"mlflow", "parquet"},
     tags={"stage": "training"},
     pool="warehouse_write",
-    deps=[CANDIDATE, BACKTEST],
+    deps=[CANDIDATE, EVIDENCE],
 )
 @readable
 def champion_model(context: dg.AssetExecutionContext, engine: Engine) -> dg.MaterializeResult[None]:
     """The model in use on this date, and why.
 
     One row, published as `model_state`; its facts hold figures, decision and a paragraph for people. Only the newest
-    date may promote: on evidence, at most every `promote_every_days`, and only what loads in a fresh interpreter; it
-    moves the aliases champion, challenger and previous. An older date keeps the model it used. A rerun decides the
-    same. Without a model the rule scorecard is in use.
+    date decides, by the written rule of docs/science.md: roll back, hold, promote (on evidence, at most every
+    `promote_every_days`), recalibrate, retrain or keep. Only what loads in a fresh interpreter comes into use. It moves
+    the aliases champion, challenger and previous. An older date keeps the model it used. A rerun decides the same.
+    Without a model the rule scorecard is in use.
     """
     as_of = as_of_date(context)
     day = day_of_training(engine, context)
     candidate = candidate_of(day)
-    backtest = read_manifest(engine.settings.published_dir, dataset="matured_backtest", as_of=as_of)
-    failing = backtest.facts.get("failing") if backtest else None
-    inputs = Inputs(day, candidate, failing)
+    inputs = Inputs(day, candidate, known_of(engine.settings, as_of))
     state, decided = model_in_use(inputs, engine.warehouse, newest=engine.is_newest(as_of))
     if decided:
         publish_state(engine, state, as_of=day.as_of)
@@ -195,6 +203,8 @@ def champion_model(context: dg.AssetExecutionContext, engine: Engine) -> dg.Mate
             "lift_at_10": state.lift_at_10 if state.lift_at_10 is not None else 0.0,
             "decision": state.decision,
             "reason": state.decision_reason,
+            "rule_says": state.action,
+            "because": "; ".join(state.action_reasons) or "nothing is known",
             "model": f"{state.name} {state.version or ''}".strip(),
             "score_kind": state.score_kind.value,
             "paragraph": dg.MetadataValue.md(state.paragraph),
@@ -311,4 +321,4 @@ def _dates_table(rows: list[dict[str, Any]]) -> str:
     return "\n".join(lines)
 
 
-ASSETS: Final = [training_set, candidate_model, matured_backtest, champion_model]
+ASSETS: Final = [training_set, matured_backtest, *EVIDENCE_ASSETS, candidate_model, champion_model]

@@ -13,7 +13,7 @@ from pipelines.partitions import as_of_date
 from pipelines.resources import Engine
 from pipelines.training.assets import BACKTEST, CHAMPION, TRAINING_SET
 from pipelines.training.library import MODEL_FILE, Library
-from pipelines.training.promotion import stored_state
+from pipelines.training.states import stored_state
 
 # What "calibrated" means: the ideal value and the band in which an estimate counts as good.
 _GOOD: Final = {"intercept": (0.0, -0.1, 0.1), "slope": (1.0, 0.9, 1.1), "top_decile": (1.0, 0.85, 1.15)}

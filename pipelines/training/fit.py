@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 REFERENCE_ROWS: Final = 20_000
 PICTURES: Final = ("calibration.png", "lift.png")
-_PROBE_ROWS: Final = 8
+PROBE_ROWS: Final = 8
 
 
 @dataclass(frozen=True)
@@ -76,15 +76,18 @@ def fingerprint_of(day: DayOfTraining, data: str) -> str:
 
 
 def make_candidate(
-    day: DayOfTraining, warehouse: Warehouse, *, data: str, has_rows: bool
+    day: DayOfTraining, warehouse: Warehouse, *, data: str, has_rows: bool, afresh: bool = False
 ) -> tuple[CandidateRecord, bool]:
     """The candidate of the day and whether it was trained now.
 
-    A fingerprint that is registered is reused: no second run, no second version.
+    A fingerprint that is registered is reused: no second run, no second version. So is a candidate younger than
+    `retrain_every_days`, unless one is to be fitted `afresh`.
     """
     library = day.library
     name = fingerprint_of(day, data)
-    found = library.record(name) or library.recent(day.as_of, within_days=day.settings.retrain_every_days)
+    found = library.record(name)
+    if found is None and not afresh:
+        found = library.recent(day.as_of, within_days=day.settings.retrain_every_days)
     if found is not None:
         library.save_day(day.as_of, found.fingerprint)
         return found, False
@@ -156,7 +159,7 @@ def _keep_samples(folder: Path, frame: pd.DataFrame, outcome: Outcome) -> None:
         pq.write_table(pa.Table.from_pandas(sample, preserve_index=False), path, compression="zstd")
     ranges = training_ranges(frame, outcome.features)
     write_atomic(folder / RANGES_FILE, json.dumps(ranges, sort_keys=True).encode() + b"\n")
-    few = sample.iloc[:: max(1, len(sample) // _PROBE_ROWS)]
+    few = sample.iloc[:: max(1, len(sample) // PROBE_ROWS)]
     write_atomic(folder / PROBE_FILE, probe_rows(few, list(model.feature_names), model.p(few)))
 
 

@@ -123,18 +123,36 @@ def read_panel(connection: duckdb.DuckDBPyConnection, request: PanelRequest) -> 
     return with_dates(frame)
 
 
-def read_people(connection: duckdb.DuckDBPyConnection, *, as_of: date, features: Sequence[FeatureSpec]) -> pd.DataFrame:
-    """Everyone dormant on a date with features, ordered by person_id."""
+def read_people(
+    connection: duckdb.DuckDBPyConnection, *, as_of: date, features: Sequence[FeatureSpec], most: int | None = None
+) -> pd.DataFrame:
+    """Everyone dormant on a date with features, ordered by person_id; with `most`, so many of them, always the same."""
     columns = ", ".join(f"s.{spec.name}" for spec in features)
+    kept = "" if most is None else f"qualify row_number() over (order by hash(s.person_id), s.person_id) <= {int(most)}"
     return connection.execute(
         f"""
         select s.person_id, s.account_id, s.crm, {columns}
         from marts.lead_snapshots as s
         where s.as_of_date = ?
+        {kept}
         order by s.person_id
         """,
         [as_of],
     ).df()
+
+
+def people_digest(
+    warehouse: Warehouse, connection: duckdb.DuckDBPyConnection, *, as_of: date, features: Sequence[FeatureSpec]
+) -> str:
+    """Fingerprint of the snapshots of a date; `empty` without the table."""
+    if not warehouse.exists(connection, TABLES[0]):
+        return "empty"
+    columns = ", ".join(spec.name for spec in features)
+    row = connection.execute(
+        f"select count(*), sum(cast(hash(person_id, {columns}) as hugeint)) from {TABLES[0]} where as_of_date = ?",
+        [as_of],
+    ).fetchone()
+    return str(row)
 
 
 def with_dates(frame: pd.DataFrame) -> pd.DataFrame:

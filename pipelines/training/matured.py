@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import pyarrow as pa
 
 from contracts.published import arrow, published_dates, published_path, read_manifest
+from models.calibration.calibrator import Calibrator
 from models.evaluation.backtest import BacktestDay, backtest_day, failing
 from models.training.fingerprint import fingerprint
 from pipelines.training.frames import TABLES
@@ -16,6 +18,7 @@ from pipelines.warehouse import Warehouse
 
 DATASET: Final = "matured_backtest"
 _MOST_DAYS: Final = 12  # past days that are told; older ones stay in their own partitions
+_WEEK: Final = 7
 
 SCHEMA: Final = pa.schema(
     [
@@ -132,4 +135,85 @@ def verdict_words(days: list[BacktestDay]) -> str:
     return (
         f"of {day.promised:.0f} returns expected on {day.scored_date}, {day.happened} happened "
         f"(ratio {day.ratio.value:.2f}, {day.ratio.low:.2f} to {day.ratio.high:.2f})"
+    )
+
+
+@dataclass(frozen=True)
+class Promises:
+    """What one model promised on past days a week apart, beside what happened; all arrays have shape (rows,).
+
+    Attributes:
+        raw: its log odds before calibration.
+        y: matured outcomes.
+        day: date on which each was scored.
+        groups: account or person.
+        is_newest_of_all: no other model has scored a later day that has matured.
+    """
+
+    raw: Any
+    y: Any
+    day: Any
+    groups: Any
+    is_newest_of_all: bool
+
+    @property
+    def month(self) -> Any:
+        """Month in which each was scored."""
+        return self.day.astype("datetime64[M]")
+
+    def newest(self, calibrator: Calibrator, *, seed: int) -> BacktestDay:
+        """The newest day, judged as if this calibrator had promised."""
+        rows = self.day == self.day.max()
+        return backtest_day(
+            scored_date=self.day.max().astype(date),
+            score_kind="model",
+            model_version="",
+            p=calibrator.apply(self.raw[rows]),
+            raw=self.raw[rows],
+            y=self.y[rows],
+            groups=self.groups[rows],
+            seed=seed,
+        )
+
+
+def read_promises(warehouse: Warehouse, *, published: Path, as_of: date, versions: frozenset[str]) -> Promises | None:
+    """Matured promises of the given versions, a week apart, newest first until they hold outcomes enough; None before
+    any."""
+    import numpy as np
+
+    from models.calibration.recalibration import LEAST_EVENTS_SLOPE
+
+    parts: list[pa.Table] = []
+    days: list[date] = []
+    newest: date | None = None
+    events = others = 0
+    with warehouse.open() as connection:
+        if not all(warehouse.exists(connection, table) for table in TABLES):
+            return None
+        for day in reversed([one for one in published_dates(published, "lead_scores") if one < as_of]):
+            if len(days) == _MOST_DAYS or min(events, others) >= LEAST_EVENTS_SLOPE:
+                break
+            if days and (days[-1] - day).days < _WEEK:
+                continue
+            found = arrow(
+                connection, _JOINED, [str(published_path(published, dataset="lead_scores", as_of=day)), day, as_of]
+            )
+            if not found.num_rows:
+                continue
+            newest = newest or day
+            if found["model_version"][0].as_py() not in versions:
+                continue
+            parts.append(found)
+            days.append(day)
+            hits = int(found["y"].to_numpy().sum())
+            events, others = events + hits, others + found.num_rows - hits
+    if not parts:
+        return None
+    joined = pa.concat_tables(parts)
+    return Promises(
+        raw=joined["raw"].to_numpy(),
+        y=joined["y"].to_numpy().astype(bool),
+        day=np.repeat(np.array(days, dtype="datetime64[D]"), [part.num_rows for part in parts]),
+        groups=np.asarray(joined["grp"].to_pylist(), dtype=object),
+        is_newest_of_all=newest == days[0],
     )

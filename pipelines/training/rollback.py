@@ -5,7 +5,7 @@ from __future__ import annotations
 from pipelines.resources import Engine
 from pipelines.training.fit import tracking_of
 from pipelines.training.library import Library
-from pipelines.training.promotion import restored_record
+from pipelines.training.restoring import restored_record
 from pipelines.training.serving import publish_champion
 
 

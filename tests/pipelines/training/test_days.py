@@ -18,8 +18,8 @@ from models.tracking.store import Tracking
 from pipelines.resources import Engine
 from pipelines.training.fit import tracking_of
 from pipelines.training.library import Library
-from pipelines.training.promotion import stored_state
 from pipelines.training.rollback import rollback_champion
+from pipelines.training.states import stored_state
 from tests.models.marts import AS_OF, engine_at, fill, snapshots, weeks_before
 from tests.pipelines.training.conftest import DAYS, OBJECTOR, Installation, run_day
 
