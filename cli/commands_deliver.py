@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import getpass
 import signal
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
+from threading import Lock
 from typing import Annotated, Any
 
 import typer
 from rich.table import Table
 
-from cli.console import out, progress_bar
+from cli.console import err, out, progress_bar, show_error
 from cli.workspace import Workspace, find_workspace
 from contracts.errors import BadInputError
 
@@ -47,32 +50,70 @@ def deliver(
         _send(workspace, batch, timedelta(minutes=wait), adopt)
     else:
         _show(workspace)
-        out.print("Dry run: nothing was sent. `recovery deliver --send` sends what is approved.")
+        _foresee(workspace, batch)
+
+
+def _foresee(workspace: Workspace, batch: str | None) -> None:
+    """What `--send` would do now."""
+    from pipelines.campaigns.sending import naive_now
+    from recovery.delivery.counts import count_batch, count_waiting
+
+    now = naive_now(workspace.engine)
+    with _ledger(workspace) as ledger:
+        if batch is not None:
+            count_batch(ledger.engine, batch)  # told when there is none
+        waiting = count_waiting(ledger.engine, now=now, batch_id=batch)
+    for row in waiting:
+        later = f", {row.later:,} from {row.opens:%Y-%m-%d %H:%M} UTC on" if row.opens else ""
+        out.print(f"Through {row.sink}, {row.channel}: {row.due:,} due now{later}.")
+    out.print(
+        "Dry run: nothing was sent. "
+        + ("`recovery deliver --send` sends what is due." if waiting else "Nothing is approved that could be sent.")
+    )
 
 
 def _send(workspace: Workspace, batch: str | None, patience: timedelta, adopt: str) -> None:
     from pipelines.campaigns.sending import Sending
     from recovery.delivery.deliver import Order
 
+    told: Counter[str] = Counter()
+    lock = Lock()
     with Sending(workspace.engine, batch) as sending, progress_bar("Delivering", sending.open_touches) as (bar, task):
 
-        def advance(settlements: Sequence[Any]) -> None:
+        def advance(settlements: Sequence[Any]) -> None:  # from many threads
+            with lock:
+                told.update("put off" if s.state.value == "approved" else s.state.value for s in settlements)
             bar.advance(task, sum(s.state.value != "approved" for s in settlements))
 
         sending.delivery.progress = advance
-        previous = signal.signal(signal.SIGTERM, lambda *_: sending.delivery.drain())
-        try:
+        with _drained_by_signals(sending.delivery.drain):
             report = sending.run(Order(batch_id=batch, patience=patience, adopt=adopt))
-        finally:
-            signal.signal(signal.SIGTERM, previous)
-    for sink, trouble in report.troubles.items():
-        out.print(f"[red]{sink}[/red] ", end="")
-        out.print(trouble, markup=False, soft_wrap=True)
+    for name, trouble in report.troubles.items():
+        show_error(trouble, title=f"Not done: {name}")
     _show(workspace)
+    out.print(f"This run: {', '.join(f'{n:,} {name}' for name, n in sorted(told.items())) or 'nothing was due'}.")
     if report.next_due is not None:
         out.print(f"The next touch is due at {report.next_due:%Y-%m-%d %H:%M} UTC.")
     if report.troubles:
         raise typer.Exit(1)
+
+
+@contextmanager
+def _drained_by_signals(drain: Callable[[], None]) -> Iterator[None]:
+    """SIGTERM and the first Ctrl-C end the run in good order; a second Ctrl-C ends it at once."""
+
+    def stop(number: int, _frame: object) -> None:
+        err.print("Stopping: what is in hand is finished or given back.")
+        drain()
+        if number == signal.SIGINT:
+            signal.signal(signal.SIGINT, signal.default_int_handler)
+
+    previous = {number: signal.signal(number, stop) for number in (signal.SIGTERM, signal.SIGINT)}
+    try:
+        yield
+    finally:
+        for number, handler in previous.items():
+            signal.signal(number, handler)
 
 
 def _ledger(workspace: Workspace) -> Any:
@@ -83,17 +124,27 @@ def _ledger(workspace: Workspace) -> Any:
 
 def _show(workspace: Workspace) -> None:
     from pipelines.campaigns.sending import FINAL_ORDER, standing_batches
+    from recovery.ledger import BatchState
 
     table = Table(title="Batches")
     for name in ("batch", "state", "target", "sent", "skipped", "failed", "unknown", "open", "why"):
-        table.add_column(name, justify="left" if name in ("batch", "state", "why") else "right", overflow="fold")
+        is_name = name in ("batch", "state", "why")
+        table.add_column(name, justify="left" if is_name else "right", no_wrap=name != "why")
     with _ledger(workspace) as ledger:
-        for batch in standing_batches(ledger)[:20]:
+        standing = standing_batches(ledger)[:20]
+        for batch in standing:
             counts = batch.counts
             numbers = [counts.target, *(counts.total(state) for state in FINAL_ORDER), counts.open]
             state = batch.record.state.value
             table.add_row(batch.record.batch_id, state, *(f"{n:,}" for n in numbers), batch.record.state_reason)
+    if not standing:
+        out.print("There is no batch yet; `recovery plan` makes one.")
+        return
     out.print(table)
+    for batch in standing:
+        if batch.record.state is BatchState.RECORDED:
+            out.print(f"{batch.record.batch_id} waits for approval. Look at it, then:", soft_wrap=True)
+            out.print(f"  recovery approve {batch.record.batch_id} --sha256 {batch.record.sha256}", soft_wrap=True)
 
 
 def _list_unknown(workspace: Workspace) -> None:

@@ -71,19 +71,29 @@ def _show_plan(day: str, facts: dict[str, Any]) -> None:
     ):
         table.add_row(name, value)
     out.print(table)
+    if facts["waterfall"]:
+        out.print(_skipped(facts))
+    if facts["exposure"]:
+        out.print(_exposure(facts))
+
+
+def _skipped(facts: dict[str, Any]) -> Table:
     skipped = Table(title="Skipped")
     for column in ("people", "reason", "what would unlock it"):
         skipped.add_column(column, justify="right" if column == "people" else "left")
     for row in facts["waterfall"]:
         skipped.add_row(f"{row['people']:,}", row["words"], row["unlock"])
-    out.print(skipped)
+    return skipped
+
+
+def _exposure(facts: dict[str, Any]) -> Table:
     law = Table(title="Worst-case legal exposure, were every message unlawful")
     for column in ("messages", "at most", "law"):
         law.add_column(column, justify="left" if column == "law" else "right")
     for row in facts["exposure"]:
         amount = f"{row['amount']:,.0f} {row['currency']}{' in all' if row['is_cap'] else ''}"
         law.add_row(f"{row['messages']:,}", amount, row["law"])
-    out.print(law)
+    return law
 
 
 def approve(
@@ -110,6 +120,12 @@ def approve(
                 "An approval names the hash of what was looked at.",
                 where=batch_id,
                 remedy="Copy it from `recovery plan` or `recovery batches`: --sha256 <hash>.",
+            )
+        if defects and not sample:
+            raise BadInputError(
+                "Defects belong to a sample.",
+                where="--defects",
+                remedy="Say how many messages were read: --sample N --defects M.",
             )
         read = Sample(sample, defects) if sample else None
         approve_batch(workspace.engine, ledger, batch_id, sha256=sha256, by=by or getpass.getuser(), sample=read)

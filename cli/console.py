@@ -25,14 +25,14 @@ out: Final = Console(highlight=False)
 err: Final = Console(stderr=True, highlight=False)
 
 
-def show_error(error: RecoveryError) -> None:
+def show_error(error: RecoveryError, *, title: str = "Not done") -> None:
     """Print what, where and remedy of an expected error to stderr."""
     text = f"[bold]{_plain(error.what)}[/bold]"
     if error.where:
         text += f"\n[dim]where[/dim]   {_plain(error.where)}"
     if error.remedy:
         text += f"\n[dim]remedy[/dim]  {_plain(error.remedy)}"
-    err.print(Panel(text, title="Not done", title_align="left", border_style="red", expand=False))
+    err.print(Panel(text, title=title, title_align="left", border_style="red", expand=False))
 
 
 def _plain(text: str) -> str:
@@ -41,7 +41,7 @@ def _plain(text: str) -> str:
 
 @contextmanager
 def progress_bar(title: str, total: int | None = None) -> Iterator[tuple[Progress, TaskID]]:
-    """A transient progress bar; yields the Rich object and the task to advance."""
+    """A transient progress bar, silent where nobody looks; yields the Rich object and the task to advance."""
     columns = (
         SpinnerColumn(),
         TextColumn("[bold]{task.description}"),
@@ -50,7 +50,7 @@ def progress_bar(title: str, total: int | None = None) -> Iterator[tuple[Progres
         TimeElapsedColumn(),
         TextColumn("[dim]{task.fields[step]}"),
     )
-    with Progress(*columns, console=out, transient=True) as bar:
+    with Progress(*columns, console=out, transient=True, disable=not out.is_terminal) as bar:
         yield bar, bar.add_task(title, total=total, step="")
 
 

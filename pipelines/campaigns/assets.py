@@ -7,7 +7,14 @@ import dagster as dg
 
 from contracts.published import PublishedManifest, publish, read_manifest
 from pipelines.campaigns.inputs import has_people, input_fingerprint, open_day_ledger, read_inputs
-from pipelines.campaigns.standing import Released, holds_of, silent_sources, standing_batch, touches_of
+from pipelines.campaigns.standing import (
+    Released,
+    holds_of,
+    model_in_force,
+    silent_sources,
+    standing_batch,
+    touches_of,
+)
 from pipelines.failures import readable
 from pipelines.partitions import ONE_RUN_PER_DAY, as_of_date, daily
 from pipelines.resources import Engine
@@ -126,8 +133,7 @@ def _make(
     from recovery.planning import PLAN_SCHEMA
 
     settings = engine.settings
-    scores = read_manifest(settings.published_dir, dataset="lead_scores", as_of=as_of)
-    model = str((scores.facts.get("fingerprint") or scores.sha256) if scores else "none")
+    model = model_in_force(settings, as_of) or "none"
     policy = policy_of(settings, as_of, holds)
     with engine.warehouse.open() as connection:
         is_ready = has_people(engine.warehouse, connection)

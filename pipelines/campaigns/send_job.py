@@ -1,9 +1,11 @@
 """The job that sends; registered only where sending is allowed, and a dry run unless its launch says otherwise."""
 
+from collections.abc import Mapping
 from datetime import timedelta
 
 import dagster as dg
 
+from contracts.errors import RecoveryError
 from pipelines.campaigns.inputs import open_day_ledger
 from pipelines.campaigns.sending import Sending, approve_batch, standing_batches, summary_table
 from pipelines.failures import readable
@@ -34,6 +36,7 @@ class SendConfig(dg.Config):
 @readable
 def send_approved_batches(context: dg.OpExecutionContext, engine: Engine, config: SendConfig) -> None:
     """Deliver approved batches through their sinks; without `send` only show what would go."""
+    troubles: Mapping[str, RecoveryError] = {}
     with open_day_ledger(engine.settings) as ledger:
         if config.approve_sha256:
             approve_batch(
@@ -42,11 +45,13 @@ def send_approved_batches(context: dg.OpExecutionContext, engine: Engine, config
         if config.send:
             order = Order(batch_id=config.batch_id or None, patience=timedelta(minutes=config.wait_minutes))
             with Sending(engine, order.batch_id) as sending:
-                report = sending.run(order)
-            for sink, trouble in report.troubles.items():
-                context.log.error("sink %s: %s", sink, trouble)
+                troubles = sending.run(order).troubles
         table = summary_table(standing_batches(ledger)[:20])
     context.add_output_metadata({"batches": dg.MetadataValue.md(table), "is_dry_run": not config.send})
+    for name, trouble in troubles.items():
+        context.log.error("%s: %s", name, trouble)
+    if troubles:
+        raise next(iter(troubles.values()))
 
 
 @dg.job(

@@ -3,27 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Final, Self
 
 import sqlalchemy as sa
 
-from contracts.errors import PermanentError, SettingError
+from contracts.errors import PassingError, PermanentError, RecoveryError, SettingError
 from contracts.settings import Settings
 from pipelines.campaigns.rechecking import recheck_of
-from pipelines.campaigns.sinks import rates_of, sink_opener
-from pipelines.campaigns.standing import OUTBOX, sender_of, sinks_of
+from pipelines.campaigns.sinks import far_end, rates_of, sink_opener
+from pipelines.campaigns.standing import OUTBOX, model_in_force, sender_of, sinks_of
 from pipelines.resources import Engine
-from recovery.control import is_paused
+from recovery.control import is_paused, paused_because
 from recovery.delivery.approval import Sample, approve, verify_content
 from recovery.delivery.canary import Canary
+from recovery.delivery.control import pause_batch
 from recovery.delivery.counts import BatchCounts, count_batch
 from recovery.delivery.deliver import Delivery, Order, Report, Route
 from recovery.delivery.words import TouchState
 from recovery.delivery.worker import Terms
 from recovery.ledger import BatchRecord, BatchState, Ledger
-from recovery.ledger.engine import make_engine
+from recovery.ledger.engine import make_engine, migrate
 from recovery.sinks.protocol import Mailbox
 
 SENDABLE: Final = (BatchState.APPROVED, BatchState.RUNNING)
@@ -80,7 +81,8 @@ def _route(name: str, settings: Settings) -> Route:
         rates=rates_of(name, settings),
         canary=Canary(settings.canary_size, timedelta(minutes=settings.canary_minutes)),
     )
-    return Route(name, sink_opener(name, settings), terms=terms, workers=settings.delivery_workers)
+    opener = sink_opener(name, settings)
+    return Route(name, opener, terms, settings.delivery_workers, far_end(name, settings))
 
 
 class Sending:
@@ -91,23 +93,20 @@ class Sending:
         batch_id: this batch only; None takes every approved one.
 
     Raises:
-        SettingError: sending is not allowed here.
-        PermanentError: a batch is not what was approved.
+        SettingError: sending is not allowed here, or a sink's settings are incomplete.
+        PassingError: the installation is paused.
+        PermanentError: the batch that was asked for may not be sent.
     """
 
     def __init__(self, engine: Engine, batch_id: str | None = None) -> None:
         settings = engine.settings
-        if not settings.sending_allowed:
-            raise SettingError(
-                "Sending is not allowed on this installation.",
-                where="RECOVERY_SENDING_ALLOWED",
-                remedy="Set it to true where sending is meant; without --send the command only shows what would go.",
-            )
+        _require_leave(settings)
         connections = 2 + 2 * settings.delivery_workers
         self._ledger = make_engine(settings.ledger_sqlalchemy_url, connections=connections)
         try:
-            apply_approved(self._ledger, batch_id)
+            migrate(self._ledger)
             self.delivery = make_delivery(engine, self._ledger)
+            self._refusals = apply_approved(engine, self._ledger, batch_id)
             self.open_touches = sum(
                 standing.counts.open
                 for standing in standing_batches(Ledger(self._ledger))
@@ -124,23 +123,74 @@ class Sending:
         self._ledger.dispose()
 
     def run(self, order: Order) -> Report:
-        """See `Delivery.run`."""
-        return self.delivery.run(order)
+        """See `Delivery.run`; batches that were refused are among the troubles."""
+        report = self.delivery.run(order)
+        return replace(report, troubles={**self._refusals, **report.troubles})
 
 
-def apply_approved(ledger_engine: sa.Engine, batch_id: str | None) -> None:
-    """Refuse to begin a batch whose recipients, words, windows or rules are not those that were approved."""
-    ledger = Ledger(ledger_engine)
-    for record in ledger.batches():
-        wanted = batch_id in (None, record.batch_id) and record.state is BatchState.APPROVED
-        if wanted:
-            verify_content(ledger_engine, record.batch_id, rules=rules_in_force())
-        elif batch_id == record.batch_id and record.state not in SENDABLE:
-            raise PermanentError(
-                f"The batch is {record.state.value}; only an approved one is sent.",
-                where=record.batch_id,
-                remedy="`recovery batches` shows where each batch stands.",
+def _require_leave(settings: Settings) -> None:
+    if not settings.sending_allowed:
+        raise SettingError(
+            "Sending is not allowed on this installation.",
+            where="RECOVERY_SENDING_ALLOWED",
+            remedy="Set it to true where sending is meant; without --send the command only shows what would go.",
+        )
+    if not settings.nurturing_enabled:
+        raise SettingError(
+            "Contacting people is switched off.", where="NURTURING_AGENT_ENABLED", remedy="Set it to true."
+        )
+    reason = paused_because(settings.var_dir)
+    if reason is not None:
+        raise PassingError(
+            f"The installation is paused: {reason}.",
+            where=str(settings.var_dir / "control" / "paused.json"),
+            remedy="`recovery resume` lets it send again.",
+        )
+
+
+def apply_approved(engine: Engine, ledger_engine: sa.Engine, batch_id: str | None) -> dict[str, RecoveryError]:
+    """Pause every approved batch that is not what was approved, so that the others go on; errors by batch.
+
+    Args:
+        engine: the installation.
+        ledger_engine: of its ledger.
+        batch_id: this batch only; None takes every approved one.
+
+    Raises:
+        PermanentError: the one batch that was asked for does not exist, is not approved, or changed.
+    """
+    refusals: dict[str, RecoveryError] = {}
+    for record in _wanted(Ledger(ledger_engine), batch_id):
+        try:
+            verify_content(
+                ledger_engine,
+                record.batch_id,
+                rules=rules_in_force(),
+                model=model_in_force(engine.settings, record.as_of_date),
             )
+        except PermanentError as error:
+            pause_batch(ledger_engine, record.batch_id, reason=error.what, now=naive_now(engine))
+            refusals[record.batch_id] = error
+    if batch_id is not None and batch_id in refusals:
+        raise refusals[batch_id]
+    return refusals
+
+
+def _wanted(ledger: Ledger, batch_id: str | None) -> list[BatchRecord]:
+    """Batches that nobody has begun to send."""
+    batches = ledger.batches()
+    if batch_id is None:
+        return [record for record in batches if record.state is BatchState.APPROVED]
+    record = next((record for record in batches if record.batch_id == batch_id), None)
+    if record is None:
+        raise PermanentError("There is no such batch.", where=batch_id, remedy="`recovery batches` names them.")
+    if record.state not in SENDABLE:
+        raise PermanentError(
+            f"The batch is {record.state.value}; only an approved one is sent.",
+            where=batch_id,
+            remedy="`recovery batches` shows where each batch stands and what it waits for.",
+        )
+    return [record] if record.state is BatchState.APPROVED else []
 
 
 def rules_in_force() -> str:
@@ -160,6 +210,7 @@ def approve_batch(
     """
     from pipelines.campaigns.assets import publish_batch
 
+    as_of = next((batch.as_of_date for batch in ledger.batches() if batch.batch_id == batch_id), None)
     approve(
         ledger.engine,
         batch_id,
@@ -170,6 +221,7 @@ def approve_batch(
         sample=sample,
         most_defects=engine.settings.approve_defect_rate,
         rules=rules_in_force(),
+        model=model_in_force(engine.settings, as_of) if as_of else "",
     )
     record = next(batch for batch in ledger.batches() if batch.batch_id == batch_id)
     publish_batch(engine, record.as_of_date)

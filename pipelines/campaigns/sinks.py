@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from contracts.errors import SettingError
 from contracts.settings import Settings
@@ -27,6 +28,16 @@ def sink_opener(name: str, settings: Settings) -> Callable[[], Sink]:
         _need("webhook_secret", settings.webhook_secret)
         return lambda: _webhook(settings)
     raise SettingError(f"There is no sink {name}.", where="RECOVERY_SINKS", remedy="Use file, smtp or webhook.")
+
+
+def far_end(name: str, settings: Settings) -> str:
+    """Where a sink leads, for people."""
+    if name == "smtp":
+        return f"mail server {settings.smtp_host}:{settings.smtp_port} (RECOVERY_SMTP_HOST, RECOVERY_SMTP_PORT)"
+    if name == "webhook":
+        host = urlsplit(settings.webhook_url or "").hostname
+        return f"webhook at {host} (RECOVERY_WEBHOOK_URL)"
+    return name
 
 
 def rates_of(name: str, settings: Settings) -> tuple[RateLimit, ...]:

@@ -81,6 +81,12 @@ def sinks_of(settings: Settings) -> dict[Channel, str]:
     return {channel: settings.sinks.get(channel.value, OUTBOX) for channel in Channel}
 
 
+def model_in_force(settings: Settings, as_of: date) -> str:
+    """Fingerprint of the scores that stand for a day; empty where none are published."""
+    scores = read_manifest(settings.published_dir, dataset="lead_scores", as_of=as_of)
+    return str(scores.facts.get("fingerprint") or scores.sha256) if scores else ""
+
+
 def sender_of(settings: Settings) -> SenderFacts:
     """Who writes, as declared; incomplete when a setting is missing."""
     return SenderFacts(

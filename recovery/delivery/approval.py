@@ -12,6 +12,7 @@ from typing import Final
 import sqlalchemy as sa
 
 from contracts.errors import PermanentError
+from contracts.words import Arm
 from recovery.batch import BatchHead, DigestLine, batch_digest
 from recovery.delivery.control import move_batch
 from recovery.delivery.words import TouchState
@@ -22,6 +23,10 @@ from recovery.ledger.store import BatchRecord, BatchState
 
 _CONFIDENCE: Final = 0.95
 _PAGE: Final = 10_000
+# What a touch and its assignment must agree on; `not_before` may have moved on.
+_COMMON: Final = (
+    "batch_id", "person_id", "sender_id", "channel", "playbook", "step", "cycle", "content_sha256", "expires_at",
+)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,9 +111,15 @@ def approve(
         raise PermanentError(
             f"Up to {bound:.1%} of the batch may be defective (95 % confidence); the limit is {most_defects:.1%}.",
             where=batch_id,
-            remedy="Read more messages, or mend the words and plan again.",
+            remedy="Read more messages, or all of them and approve the batch whole, or mend the words and plan again.",
         )
     batch = verify_content(engine, batch_id, rules=rules, model=model)
+    if sample is not None and sample.size > batch.planned:
+        raise PermanentError(
+            f"A sample of {sample.size:,} cannot come from {batch.planned:,} messages.",
+            where=batch_id,
+            remedy="`recovery approve BATCH --show N` draws the sample; give the number that was read.",
+        )
     if len(sha256) < 16 or not batch.sha256.startswith(sha256.lower()):
         raise PermanentError(
             "The batch is not the one that was looked at.",
@@ -171,10 +182,7 @@ def verify_content(engine: sa.Engine, batch_id: str, *, rules: str = "", model: 
         PermanentError: recipients, words, windows, rules or model are not those of the batch.
     """
     with reading(engine) as connection:
-        row = connection.execute(sa.select(tables.batches).where(tables.batches.c.batch_id == batch_id)).one_or_none()
-        if row is None:
-            raise PermanentError("There is no such batch.", where=batch_id, remedy="`recovery batches` names them.")
-        batch = BatchRecord(**{**row._mapping, "state": BatchState(row.state)})
+        batch = _read_batch(connection, batch_id)
         head = BatchHead(batch.as_of_date, batch.sender_id, batch.policy_version, batch.model, batch.rules)
         if batch_digest(head, _lines(connection, batch_id)) != batch.sha256 or _differs(connection, batch_id):
             raise _changed(batch, "Recipients, words or windows")
@@ -182,6 +190,13 @@ def verify_content(engine: sa.Engine, batch_id: str, *, rules: str = "", model: 
         if now_in_force and now_in_force != of_batch:
             raise _changed(batch, name)
     return batch
+
+
+def _read_batch(connection: sa.Connection, batch_id: str) -> BatchRecord:
+    row = connection.execute(sa.select(tables.batches).where(tables.batches.c.batch_id == batch_id)).one_or_none()
+    if row is None:
+        raise PermanentError("There is no such batch.", where=batch_id, remedy="`recovery batches` names them.")
+    return BatchRecord(**{**row._mapping, "state": BatchState(row.state)})
 
 
 def _changed(batch: BatchRecord, what: str) -> PermanentError:
@@ -206,30 +221,32 @@ def _lines(connection: sa.Connection, batch_id: str) -> Iterator[DigestLine]:
 
 
 def _differs(connection: sa.Connection, batch_id: str) -> bool:
-    """Whether a touch says something else than its assignment, or is missing."""
+    """Whether a touch says something else than its assignment, is missing, or has no assignment."""
     touch, row = tables.touches, tables.assignments
+    same = (row.c[name] == touch.c[name] for name in _COMMON)
+    is_held_out = sa.and_(row.c.arm == Arm.HELD_OUT.value, touch.c.state != TouchState.SKIPPED.value)
     matching = sa.select(sa.func.count()).select_from(
         row.join(touch, touch.c.touch_id == row.c.assignment_id)
-    ).where(
-        row.c.batch_id == batch_id,
-        touch.c.batch_id == batch_id,
-        touch.c.content_sha256 == row.c.content_sha256,
-        touch.c.person_id == row.c.person_id,
-        touch.c.channel == row.c.channel,
-        touch.c.expires_at == row.c.expires_at,
-        touch.c.not_before >= row.c.not_before,
-    )  # fmt: skip
-    everyone = sa.select(sa.func.count()).where(row.c.batch_id == batch_id)
-    return connection.execute(matching).scalar_one() != connection.execute(everyone).scalar_one()
+    ).where(*same, row.c.batch_id == batch_id, touch.c.not_before >= row.c.not_before, ~is_held_out)  # fmt: skip
+    counts = [
+        matching,
+        sa.select(sa.func.count()).where(row.c.batch_id == batch_id),
+        sa.select(sa.func.count()).where(touch.c.batch_id == batch_id),
+    ]
+    return len({connection.execute(query).scalar_one() for query in counts}) > 1
 
 
 def draw_sample(engine: sa.Engine, batch_id: str, size: int) -> tuple[str, ...]:
-    """Touches to be read before a batch is approved by sample: drawn by the batch's hash, the same at every call."""
+    """Touches to be read before a batch is approved by sample: drawn by the batch's hash, the same at every call.
+
+    Raises:
+        PermanentError: there is no such batch, or it does not wait for approval.
+    """
     touch = tables.touches
     with reading(engine) as connection:
-        sha256: str = connection.execute(
-            sa.select(tables.batches.c.sha256).where(tables.batches.c.batch_id == batch_id)
-        ).scalar_one()
+        batch = _read_batch(connection, batch_id)
+        if batch.state is not BatchState.RECORDED:
+            raise _not_waiting(batch)
         names: Sequence[str] = (
             connection.execute(
                 sa.select(touch.c.touch_id).where(
@@ -239,7 +256,7 @@ def draw_sample(engine: sa.Engine, batch_id: str, size: int) -> tuple[str, ...]:
             .scalars()
             .all()
         )
-    return tuple(sorted(names, key=lambda name: hashlib.sha256(f"{sha256}{name}".encode()).digest())[:size])
+    return tuple(sorted(names, key=lambda name: hashlib.sha256(f"{batch.sha256}{name}".encode()).digest())[:size])
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from types import MappingProxyType
 
 import sqlalchemy as sa
@@ -73,6 +74,56 @@ def count_batch(engine: sa.Engine, batch_id: str) -> BatchCounts:
         ).all()
     by_state = {(TouchState(state), reason): count for state, reason, count in counted}
     return BatchCounts(batch_id, row.planned + row.held_out, MappingProxyType(by_state))
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """Approved touches of one channel and sink that wait to leave.
+
+    Attributes:
+        channel, sink: what and through whom.
+        due: touches whose window is open.
+        later: touches whose window opens later.
+        opens: when the first of the later ones may leave, naive UTC; None where there are none.
+    """
+
+    channel: str
+    sink: str
+    due: int
+    later: int
+    opens: datetime | None
+
+
+def count_waiting(engine: sa.Engine, *, now: datetime, batch_id: str | None = None) -> tuple[Waiting, ...]:
+    """What a run would take up now or later, by channel and sink.
+
+    Args:
+        engine: of the ledger.
+        now: naive UTC.
+        batch_id: this batch only; None counts every batch that may be sent.
+    """
+    touch, batch = tables.touches, tables.batches
+    sendable = sa.select(batch.c.batch_id).where(batch.c.state.in_(("approved", "running")))
+    is_later = touch.c.not_before > now
+    query = (
+        sa.select(
+            touch.c.channel,
+            touch.c.sink,
+            sa.func.sum(sa.case((is_later, 0), else_=1)),
+            sa.func.sum(sa.case((is_later, 1), else_=0)),
+            sa.func.min(sa.case((is_later, touch.c.not_before))),
+        )
+        .where(touch.c.state == sa.literal_column("'approved'"), touch.c.batch_id.in_(sendable))
+        .group_by(touch.c.channel, touch.c.sink)
+        .order_by(touch.c.channel, touch.c.sink)
+    )
+    if batch_id is not None:
+        query = query.where(touch.c.batch_id == batch_id)
+    with reading(engine) as connection:
+        return tuple(
+            Waiting(channel, sink, int(due), int(later), opens)
+            for channel, sink, due, later, opens in connection.execute(query)
+        )
 
 
 def check_conservation(engine: sa.Engine, batch_id: str) -> BatchCounts:

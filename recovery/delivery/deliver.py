@@ -8,6 +8,7 @@ import socket
 import threading
 import time
 import uuid
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -16,7 +17,7 @@ from typing import Final
 
 import sqlalchemy as sa
 
-from contracts.errors import RecoveryError
+from contracts.errors import PassingError, RecoveryError
 from contracts.words import Channel
 from recovery.delivery.claim import next_due, reap
 from recovery.delivery.control import finish_batch
@@ -29,7 +30,7 @@ from recovery.delivery.worker import DEFAULT_TERMS, Outcome, Terms, Worker
 from recovery.ledger import schema as tables
 from recovery.ledger.engine import reading
 from recovery.ledger.store import BatchState
-from recovery.sinks.protocol import Mailbox, Sink, SinkUnusableError
+from recovery.sinks.protocol import Mailbox, ReceiptStatus, Sink, SinkUnusableError
 
 _TICK: Final = 0.2
 _NAP: Final = timedelta(seconds=5)
@@ -44,12 +45,14 @@ class Route:
         open: makes a sink; its `name` must be this one.
         terms: lease, rates, canary, limits.
         workers: threads.
+        far_end: where it leads, for people: host and port, or a folder.
     """
 
     name: str
     open: Callable[[], Sink]
     terms: Terms = DEFAULT_TERMS
     workers: int = 1
+    far_end: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,10 +72,10 @@ class Order:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """What a run came to: counts per batch, what the sinks said about themselves, when the next touch is due."""
+    """What a run came to: counts per batch, why a sink sent nothing (by its name), when the next touch is due."""
 
     counts: tuple[BatchCounts, ...]
-    troubles: Mapping[str, str]
+    troubles: Mapping[str, RecoveryError]
     next_due: datetime | None
 
 
@@ -122,11 +125,14 @@ class Delivery:
         name = f"{socket.gethostname()}:{os.getpid()}"
         reap(self.engine, now=self.clock(), worker=name)
         names = self._names(order)
-        troubles: dict[str, str] = {}
+        troubles: dict[str, RecoveryError] = {}
+        answers: dict[str, Counter[str]] = {route.name: Counter() for route in self.routes}
         failures: list[BaseException] = []
         threads = [
             threading.Thread(
-                target=self._serve, args=(route, order, f"{name}:{route.name}:{n}", troubles, failures), daemon=True
+                target=self._serve,
+                args=(route, order, f"{name}:{route.name}:{n}", troubles, failures, answers[route.name]),
+                daemon=True,
             )
             for route in self.routes
             for n in range(route.workers)
@@ -138,22 +144,29 @@ class Delivery:
                 thread.join(_TICK)
         if failures:
             raise failures[0]
-        return self._report(names, troubles)
+        refused = {route.name: _deaf(route, answers[route.name]) for route in self.routes}
+        return self._report(names, {name: error for name, error in refused.items() if error} | troubles)
 
     def _serve(
-        self, route: Route, order: Order, name: str, troubles: dict[str, str], failures: list[BaseException]
+        self,
+        route: Route,
+        order: Order,
+        name: str,
+        troubles: dict[str, RecoveryError],
+        failures: list[BaseException],
+        answers: Counter[str],
     ) -> None:
         try:
             sink = route.open()
         except RecoveryError as error:
-            troubles[route.name] = str(error)
+            troubles[route.name] = error
             return
         try:
             worker, hands = self._worker(route, sink, name)
             reconcile(self.engine, worker, hands, now=self.clock(), lease=route.terms.lease)
-            self._work(worker, route, order)
+            self._work(worker, route, order, answers)
         except SinkUnusableError as error:
-            troubles[route.name] = str(error)
+            troubles[route.name] = error
         except BaseException as error:  # noqa: BLE001 - handed to the thread that waits
             failures.append(error)
             self._drain.set()
@@ -173,10 +186,10 @@ class Delivery:
         )
         return Worker(self.engine, hands, route.terms, name=name, sleep=self.sleep), hands
 
-    def _work(self, worker: Worker, route: Route, order: Order) -> None:
+    def _work(self, worker: Worker, route: Route, order: Order, answers: Counter[str]) -> None:
         left = order.patience  # counted down by what was slept: a clock that jumps changes nothing
         while not (self._drain.is_set() or self.is_paused()):
-            again = self._round(worker, route, order)
+            again = self._round(worker, route, order, answers)
             wait = timedelta(0) if again is None else max(again - self.clock(), timedelta(milliseconds=10))
             if again is None or wait > left:
                 return
@@ -184,13 +197,14 @@ class Delivery:
             left -= slept
             self.sleep(slept.total_seconds())
 
-    def _round(self, worker: Worker, route: Route, order: Order) -> datetime | None:
+    def _round(self, worker: Worker, route: Route, order: Order, answers: Counter[str]) -> datetime | None:
         """Work every batch until nothing is due; returns when to ask again, None when nothing is left."""
         moments: list[datetime] = []
         for batch in self._batches(order, route.name):
             while not (self._drain.is_set() or self.is_paused()):
                 step = worker.step(batch.batch_id, sender_id=batch.sender_id, channels=batch.channels)
                 self.progress(step.settlements)
+                answers.update(_answer(settlement) for settlement in step.settlements if settlement.attempt)
                 if step.outcome is Outcome.WORKED:
                     continue
                 if step.outcome is Outcome.WAITS and step.ask_again is not None:
@@ -232,7 +246,7 @@ class Delivery:
             found: Sequence[str] = connection.execute(sa.select(batch.c.batch_id).where(chosen)).scalars().all()
         return sorted(found)
 
-    def _report(self, names: Sequence[str], troubles: Mapping[str, str]) -> Report:
+    def _report(self, names: Sequence[str], troubles: Mapping[str, RecoveryError]) -> Report:
         for name in names:
             finish_batch(self.engine, name, now=self.clock())
         counts = tuple(check_conservation(self.engine, name) for name in names)
@@ -243,6 +257,23 @@ class Delivery:
             if (due := next_due(self.engine, sink=route.name, batch_id=name)) is not None
         ]
         return Report(counts, dict(troubles), min(dues, default=None))
+
+
+def _answer(settlement: Settlement) -> str:
+    """The code of a touch that the far end did not take now; empty where it took it or gave another clear answer."""
+    return settlement.code if settlement.attempt == ReceiptStatus.PASSING.value else ""
+
+
+def _deaf(route: Route, answers: Counter[str]) -> PassingError | None:
+    """The far end took nothing at all and may do so later."""
+    if not answers or "" in answers:
+        return None
+    codes = ", ".join(f"{code} ({count:,})" for code, count in answers.most_common(3))
+    return PassingError(
+        f"The far end took nothing: {codes}. The touches stay approved and are tried again later.",
+        where=route.far_end or route.name,
+        remedy="Check its host, port and network, then run the same command again.",
+    )
 
 
 @dataclass(frozen=True, slots=True)

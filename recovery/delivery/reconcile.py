@@ -190,9 +190,15 @@ def replay(engine: sa.Engine, batch_id: str, *, by: str, now: datetime, tries: i
     """Give the dead letters of a batch that have not expired another `tries`; returns how many.
 
     A refusal of the far end is among them, a hard bounce and an unclear answer never are.
+
+    Raises:
+        PermanentError: there is no such batch.
     """
     touch = tables.touches
     with writing(engine, "replay") as connection:
+        known = sa.select(tables.batches.c.state).where(tables.batches.c.batch_id == batch_id)
+        if connection.execute(known).first() is None:
+            raise PermanentError("There is no such batch.", where=batch_id, remedy="`recovery batches` names them.")
         rows = connection.execute(
             sa.update(touch)
             .where(

@@ -186,7 +186,7 @@ def test_a_sink_that_cannot_send_gives_everything_back(ledger: Ledger, engine: s
 
     batch = approved(ledger, engine, [make_touch(n) for n in range(60)])
     report = make_delivery(engine, tmp_path, behaviour=broken).run(Order())
-    assert "password" in report.troubles["test"]
+    assert "password" in report.troubles["test"].what
     assert count_batch(engine, batch).total(TouchState.APPROVED) == 60
     make_delivery(engine, tmp_path).run(Order())
     assert count_batch(engine, batch).by_state == {(TouchState.SENT, ""): 60}
