@@ -22,6 +22,7 @@ from recovery.batch import Batch, assignments_of, contents_of, make_batch
 from recovery.batch import touches_of as delivery_rows
 from recovery.control import paused_because
 from recovery.delivery.approval import Thresholds, approve, passes_by_itself
+from recovery.delivery.last_look import skip_refused
 from recovery.delivery.stored import load_batch
 from recovery.ledger import BatchRecord, BatchState, Ledger
 from recovery.sinks import emit_batch, emit_scores
@@ -174,6 +175,8 @@ def approve_by_itself(engine: Engine, record: BatchRecord, ledger: Ledger) -> st
 def _emit(engine: Engine, record: BatchRecord, ledger: Ledger, updates: pa.Table) -> Released:
     """Write the files of an approved batch; other sinks deliver their part in `campaign_send_job`."""
     settings = engine.settings
+    now = engine.now().replace(tzinfo=None)
+    skip_refused(ledger.engine, record.batch_id, sink=OUTBOX, rules=books()[1], now=now)
     batch = load_batch(ledger.engine, record, sink=OUTBOX)
     key = load_key(settings.secrets_dir)
     emit_batch(settings.outbox_dir, batch, sender=sender_of(settings), key=key, crm_updates=updates)

@@ -17,7 +17,7 @@ from pipelines.campaigns.standing import OUTBOX, sinks_of
 from pipelines.partitions import as_of_date
 from pipelines.resources import Engine
 from pipelines.warehouse import Warehouse
-from recovery.delivery.counts import count_batch
+from recovery.delivery.counts import count_batch, read_skipped
 from recovery.ledger import BatchState
 
 # Recomputed from the facts and from the raw lists, without any of the planner's code.
@@ -178,10 +178,12 @@ def held_out_people_get_no_message_and_everybody_else_one(
     if not folder.exists():
         return dg.AssetCheckResult(passed=True, description="The batch was collected from the outbox.")
     sinks = sinks_of(settings)
+    with open_day_ledger(settings) as ledger:
+        refused = read_skipped(ledger.engine, manifest.facts["batch_id"])
     touches = [
         row
         for row in read_published(root, dataset="campaign_batch", as_of=as_of).to_pylist()
-        if sinks[row["channel"]] == OUTBOX
+        if sinks[row["channel"]] == OUTBOX and row["touch_id"] not in refused
     ]
     mails = [path.stem for path in (folder / "eml").glob("*.eml")]
     passed, words = evaluate_batch(touches, read_outbox_touches(folder), mails)

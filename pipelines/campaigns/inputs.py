@@ -16,8 +16,10 @@ from contracts.errors import BadInputError
 from contracts.published import arrow, read_manifest, read_published
 from contracts.settings import Settings
 from contracts.times import grid_dates
+from pipelines.campaigns.ledger_refusals import ledger_refusals, refusals_digest
 from pipelines.resources import PROJECT_ROOT, Engine
 from pipelines.warehouse import Warehouse
+from recovery.addresses import load_address_key
 from recovery.ledger import Ledger, ledger_url, open_ledger
 from recovery.tokens import load_key
 
@@ -159,6 +161,8 @@ def input_fingerprint(engine: Engine, as_of: date, ledger: Ledger, *, state: dic
             "\n".join(ledger.read_assignments(before=as_of)["assignment_id"].to_pylist()).encode()
         ).hexdigest(),
     }
+    if engine.is_newest(as_of):
+        content["said"] = refusals_digest(ledger)
     warehouse = engine.warehouse
     with warehouse.open() as connection:
         for table in _TABLES:
@@ -228,7 +232,7 @@ def read_inputs(engine: Engine, as_of: date, ledger: Ledger, *, is_followed: boo
     with engine.warehouse.open() as connection:
         _require_day(connection, as_of)
         people = _frame(connection, PEOPLE_SQL, {"as_of": as_of})
-        permissions = _permissions(engine, connection, as_of)
+        permissions = _permissions(engine, connection, as_of, ledger)
         deals = _deals(engine, connection, as_of)
         renamed = _renamed(engine.warehouse, connection, as_of)
         gap = as_of - timedelta(days=settings.contact_gap_days)
@@ -270,13 +274,16 @@ def suppression_lists(connection: duckdb.DuckDBPyConnection) -> str:
     )
 
 
-def _permissions(engine: Engine, connection: duckdb.DuckDBPyConnection, as_of: date) -> pd.DataFrame:
+def _permissions(engine: Engine, connection: duckdb.DuckDBPyConnection, as_of: date, ledger: Ledger) -> pd.DataFrame:
     known = arrow(connection, _PERMISSIONS_SQL)
     if engine.is_newest(as_of):
         lists = suppression_lists(connection)
         late = [_LISTED_SQL.format(lists=lists)] if lists else []
         late += [_LATE_SQL] if engine.warehouse.exists(connection, _LATE) else []
-        known = pa.concat_tables([known, *(arrow(connection, sql).cast(known.schema) for sql in late)])
+        key = load_address_key(engine.settings.secrets_dir)
+        said = ledger_refusals(connection, ledger, key, now=engine.now().replace(tzinfo=None))
+        parts = [said, *(arrow(connection, sql) for sql in late)]
+        known = pa.concat_tables([known, *(part.cast(known.schema) for part in parts)])
     frame: pd.DataFrame = known.to_pandas()
     return frame
 

@@ -10,7 +10,7 @@ from types import MappingProxyType
 import sqlalchemy as sa
 
 from contracts.errors import PermanentError
-from recovery.delivery.words import DEAD_LETTERS, OPEN, TouchState
+from recovery.delivery.words import DEAD_LETTERS, OPEN, Reason, TouchState
 from recovery.ledger import schema as tables
 from recovery.ledger.engine import reading
 
@@ -120,10 +120,20 @@ def count_waiting(engine: sa.Engine, *, now: datetime, batch_id: str | None = No
     if batch_id is not None:
         query = query.where(touch.c.batch_id == batch_id)
     with reading(engine) as connection:
-        return tuple(
-            Waiting(channel, sink, int(due), int(later), opens)
-            for channel, sink, due, later, opens in connection.execute(query)
-        )
+        rows: Sequence[tuple[str, str, int, int, datetime | None]] = connection.execute(query).all()
+    return tuple(Waiting(channel, sink, int(due), int(later), opens) for channel, sink, due, later, opens in rows)
+
+
+def read_skipped(engine: sa.Engine, batch_id: str) -> frozenset[str]:
+    """Touches of a batch that were to be made and are skipped."""
+    touch = tables.touches
+    query = sa.select(touch.c.touch_id).where(
+        touch.c.batch_id == batch_id,
+        touch.c.state == TouchState.SKIPPED.value,
+        touch.c.reason != Reason.HELD_OUT.value,
+    )
+    with reading(engine) as connection:
+        return frozenset(connection.execute(query).scalars())
 
 
 def check_conservation(engine: sa.Engine, batch_id: str) -> BatchCounts:

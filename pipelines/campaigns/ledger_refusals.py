@@ -1,0 +1,108 @@
+"""Refusals that only the ledger knows (unsubscribe page, replies, bounces, events), as the plan reads permissions."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import datetime
+from typing import Any, Final
+
+import duckdb
+import pyarrow as pa
+import sqlalchemy as sa
+
+from contracts.published import arrow
+from contracts.words import Channel
+from recovery.addresses import AddressKey
+from recovery.ledger import Ledger
+from recovery.ledger import schema as tables
+from recovery.ledger.engine import reading
+from recovery.permission.book import Known, read_known, restriction_statement
+from recovery.permission.facts import Fact, Stance
+from recovery.permission.history import standing
+from recovery.permission.refusals import closes
+
+_PEOPLE_SQL: Final = "select person_id, email, phone_e164 from marts.dim_people where is_dormant"
+_SAID: Final = (tables.suppressions, tables.permission_events, tables.restrictions, tables.person_aliases)
+_SCHEMA: Final = pa.schema(
+    [
+        *((name, pa.string()) for name in ("person_id", "channel", "stance", "basis", "source", "evidence")),
+        *((name, pa.date32()) for name in ("since", "expires_at")),
+        ("collected_during", pa.string()),
+        ("optout_offered_at_collection", pa.bool_()),
+    ]
+)
+
+
+def refusals_digest(ledger: Ledger) -> list[str]:
+    """Changes whenever somebody says anything about permission: its tables only grow."""
+    with reading(ledger.engine) as connection:
+        return [
+            str(connection.execute(sa.select(sa.func.count(), sa.func.max(table.c.recorded_at))).one())
+            for table in _SAID
+        ]
+
+
+def ledger_refusals(
+    warehouse: duckdb.DuckDBPyConnection, ledger: Ledger, address_key: AddressKey, *, now: datetime
+) -> pa.Table:
+    """What stands in the ledger against dormant people: columns of the plan's permissions, one row per refusal.
+
+    Args:
+        warehouse: with `marts.dim_people`.
+        ledger: of the installation.
+        address_key: of the addresses' hashes.
+        now: naive UTC.
+    """
+    with reading(ledger.engine) as connection:
+        hashes, people = _concerned(connection)
+        if not hashes and not people:
+            return _SCHEMA.empty_table()
+        keys = _keys_of(arrow(warehouse, _PEOPLE_SQL), address_key, hashes, people)
+        known = read_known(connection, keys={key for own in keys.values() for key in own}, people=set(keys))
+    rows = [row for person, own in sorted(keys.items()) for row in _rows(person, own, known, now)]
+    return pa.Table.from_pylist(rows, schema=_SCHEMA)
+
+
+def _concerned(connection: sa.Connection) -> tuple[set[str], set[str]]:
+    """Address hashes and people that anybody said anything about."""
+    alias = tables.person_aliases
+    said = (tables.suppressions, tables.permission_events)
+    hashes = sa.union(*(sa.select(table.c.address_hash).where(table.c.address_hash.is_not(None)) for table in said))
+    people = sa.union(
+        *(sa.select(table.c.person_id).where(table.c.person_id.is_not(None)) for table in (*said, tables.restrictions)),
+        sa.select(alias.c.person_id),
+        sa.select(alias.c.canonical_id),
+    )
+    return set(connection.execute(hashes).scalars()), set(connection.execute(people).scalars())
+
+
+def _keys_of(table: pa.Table, key: AddressKey, hashes: set[str], people: set[str]) -> dict[str, frozenset[str]]:
+    """Address hashes of each dormant person who may be concerned."""
+    found: dict[str, frozenset[str]] = {}
+    columns = (table[name].to_pylist() for name in ("person_id", "email", "phone_e164"))
+    for person, *addresses in zip(*columns, strict=True):
+        own = frozenset(key.hash(address) for address in addresses if address)
+        if person in people or own & hashes:
+            found[person] = own | found.get(person, frozenset())
+    return found
+
+
+def _rows(person: str, keys: frozenset[str], known: Known, now: datetime) -> Iterator[dict[str, Any]]:
+    statements = known.of(person, keys)
+    family = known.families.get(person, frozenset([person]))
+    statements += [restriction_statement(member, at=now) for member in sorted(family & known.restricted)]
+    for fact in sorted(standing(statements), key=repr):
+        if fact.stance is Stance.REFUSED:
+            for channel in _channels(fact):
+                yield {
+                    "person_id": person, "channel": channel, "stance": fact.stance.value, "basis": fact.basis,
+                    "source": fact.source, "evidence": fact.evidence, "since": fact.since,
+                    "expires_at": fact.expires_at, "collected_during": None, "optout_offered_at_collection": None,
+                }  # fmt: skip
+
+
+def _channels(fact: Fact) -> tuple[str, ...]:
+    """The channel of a refusal; what a later consent reopened is taken out of it."""
+    if not fact.not_for:
+        return (fact.channel,)
+    return tuple(channel.value for channel in Channel if closes(fact, channel))
