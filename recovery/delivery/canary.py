@@ -37,12 +37,13 @@ def room(
     """
     if batch.canary_passed_at is not None or batch.planned <= 2 * canary.size:
         return None, None
-    done = _tried(connection, batch.batch_id)
+    # In this order: a group that is marked between the two questions is then counted twice, never not at all.
     in_hand = connection.execute(
         sa.select(sa.func.count()).where(
             tables.touches.c.batch_id == batch.batch_id, tables.touches.c.state == TouchState.CLAIMED.value
         )
     ).scalar_one()
+    done = _tried(connection, batch.batch_id)
     if done < canary.size:
         return max(canary.size - done - in_hand, 0), None
     ended = _ended(connection, batch.batch_id, now)
