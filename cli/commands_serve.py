@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -50,18 +52,23 @@ def api(
     host: Annotated[str, typer.Option(help="Address to listen on; anything but loopback needs a TLS proxy.")] = (
         "127.0.0.1"
     ),
+    workers: Annotated[int, typer.Option(min=0, max=64, help="Processes; default RECOVERY_API_WORKERS.")] = 0,
     sources: SourcesOption = None,
 ) -> None:
-    """Scoring API, until Ctrl-C; /docs describes it."""
-    from serving.api.main import serve_api
+    """Scoring API, until Ctrl-C; requests at work are finished first. /docs describes it."""
+    from cli.servers import environment
     from serving.run import is_loopback
 
-    settings = find_workspace(sources).engine.settings
+    workspace = find_workspace(sources)
+    settings = workspace.engine.settings
     port = settings.api_port if port < 0 else port
     if not is_loopback(host):
         err.print("[yellow]Not on loopback:[/yellow] put a proxy in front that ends TLS; keys travel in headers.")
     out.print(f"API  http://{host}:{port}/docs  (keys: recovery apikey issue)")
-    serve_api(settings, host=host, port=port)
+    command = [sys.executable, "-m", "serving.api", "--host", host, "--port", str(port)]
+    command += ["--workers", str(workers or settings.api_workers)]
+    surroundings = environment(workspace) | {"RECOVERY_VAR_DIR": str(settings.var_dir)}
+    os.execve(sys.executable, command, surroundings)  # noqa: S606 - in place of this process, which loaded Dagster
 
 
 def inbound(

@@ -140,6 +140,9 @@ class Settings(BaseSettings):
     dagster_port: int = Field(3000, ge=1, le=65535, description="loopback port of the Dagster UI")
     mlflow_port: int = Field(5000, ge=1, le=65535, description="loopback port of the MLflow UI")
     api_port: int = Field(8000, ge=1, le=65535, description="loopback port of the scoring API")
+    api_workers: int = Field(
+        1, ge=1, le=64, description="processes of the scoring API; without Redis each allows its part of a limit"
+    )
     api_per_minute: int = Field(600, ge=1, description="requests a minute of a web token's subject")
     api_jwt_issuer: str | None = Field(None, description="issuer of accepted web tokens; none are accepted without")
     api_jwt_audience: str | None = Field(None, description="audience that web tokens must name")

@@ -18,6 +18,8 @@ _PROBLEMS: Final[dict[int | str, dict[str, Any]]] = {
     status: {"model": ProblemOut, "content": {"application/problem+json": {}}, "description": words}
     for status, words in (
         (400, "no JSON"), (401, "no valid key"), (403, "the role may not"), (404, "unknown person"),
+        (408, "the body did not arrive in time"), (409, "the same request is still at work"),
+        (413, "too large"), (415, "not JSON"),
         (422, "breaks the schema"), (429, "too many requests"), (503, "not ready"),
     )
 }  # fmt: skip

@@ -43,3 +43,9 @@ def body(schema: str, given: dict[str, Any]) -> dict[str, Any]:
         "examples": {name: {"value": value} for name, value in given.items()},
     }
     return {"requestBody": {"required": True, "content": {"application/json": content}}}
+
+
+def links(person_id: str) -> dict[str, Any]:
+    """OpenAPI links from an answer to the routes about its person; `person_id` is a runtime expression."""
+    names = ("person_score", "person_insights")
+    return {name: {"operationId": name, "parameters": {"person_id": person_id}} for name in names}

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 from functools import partial
+from typing import Final
 
 import uvicorn
+from fastapi import FastAPI
+from uvicorn.supervisors import Multiprocess
 
 from contracts.errors import BusyError, SettingError
 from contracts.offline import silence
@@ -23,9 +26,16 @@ from serving.api.rescoring import Rescorer
 from serving.api.state import ApiState
 from serving.api.told import Told
 
+DRAIN_SECONDS: Final = 10  # requests at work may take so long after the order to stop
+_HUNG_SECONDS: Final = 30  # a worker that is silent so long is replaced; hogs of the machine must not look like it
 
-def build_state(settings: Settings) -> ApiState:
+
+def build_state(settings: Settings, *, workers: int = 1) -> ApiState:
     """Everything that the routes use, from the settings.
+
+    Args:
+        settings: of the installation.
+        workers: processes that share the limits when there is no Redis: each allows its part.
 
     Raises:
         SettingError: web tokens are half configured, or the ledger's address is wrong.
@@ -43,7 +53,7 @@ def build_state(settings: Settings) -> ApiState:
     return ApiState(
         source=source,
         authenticator=Authenticator(KeyStore(engine), _rules(settings)),
-        limiter=_limiter(settings),
+        limiter=_limiter(settings, share=1 / workers),
         failures=MemoryLimiter(),
         ledger=engine,
         published=settings.published_dir,
@@ -69,8 +79,8 @@ def _rules(settings: Settings) -> JwtRules | None:
     return JwtRules(issuer, audience, jwks, settings.api_per_minute)
 
 
-def _limiter(settings: Settings) -> Limiter:
-    own = MemoryLimiter()
+def _limiter(settings: Settings, *, share: float) -> Limiter:
+    own = MemoryLimiter(share=share)
     if settings.redis_url is None:
         return own
     import redis
@@ -79,30 +89,51 @@ def _limiter(settings: Settings) -> Limiter:
     return RedisLimiter(client, own)
 
 
-def serve_api(settings: Settings, *, host: str, port: int) -> None:
-    """Answer until stopped; requests at work are finished first.
+def make_app(settings: Settings, *, workers: int = 1) -> FastAPI:
+    """The application of one of several processes."""
+    silence()
+    return create_app(build_state(settings, workers=workers))
+
+
+def serve_api(settings: Settings, *, host: str, port: int, workers: int) -> None:
+    """Answer until stopped; requests at work are finished first, and a worker that dies is replaced.
+
+    Args:
+        settings: of the installation, paths absolute.
+        host, port: where to listen.
+        workers: processes that share the port.
 
     Raises:
         BusyError: the port is taken.
         SettingError, PassingError: see `build_state`.
     """
     silence()
+    _rules(settings)  # what is wrong with the settings or the ledger is told here, not by each worker
+    open_ledger(settings.ledger_sqlalchemy_url).close()
     trusted = settings.api_trusted_proxies
     config = uvicorn.Config(
-        create_app(build_state(settings)),
+        partial(make_app, settings, workers=workers),
+        factory=True,
+        workers=workers,
         host=host,
         port=port,
         access_log=False,
         server_header=False,
-        log_level="warning",
+        log_level="error",
         proxy_headers=bool(trusted),
         forwarded_allow_ips=trusted or None,
-        timeout_graceful_shutdown=10,
+        timeout_graceful_shutdown=DRAIN_SECONDS,
+        timeout_worker_healthcheck=_HUNG_SECONDS,
         limit_concurrency=4_096,
+        backlog=4_096,
     )
     try:
-        uvicorn.Server(config).run()
+        socket = config.bind_socket()
     except SystemExit as error:
         raise BusyError(
             f"Port {port} cannot be served.", where=f"{host}:{port}", remedy="Stop what uses it, or set --port."
         ) from error
+    if workers == 1:
+        uvicorn.Server(config).run(sockets=[socket])
+    else:
+        Multiprocess(config, sockets=[socket]).run()

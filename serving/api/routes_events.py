@@ -13,6 +13,7 @@ from starlette.responses import Response
 from recovery.access.activities import ToldActivity, store_activities
 from serving.api import examples
 from serving.api.auth import Principal, Right
+from serving.api.examples import links
 from serving.api.guard import admit, read_body, state_of
 from serving.api.known import answer_of, row_of
 from serving.api.once import answer_once
@@ -24,7 +25,12 @@ router: Final = APIRouter(prefix="/v1", tags=["events"])
 _GRACE: Final = timedelta(minutes=5)  # clocks differ
 
 
-@router.post("/events", response_model=EventsOut, openapi_extra=examples.body("EventsRequest", examples.EVENTS))
+@router.post(
+    "/events",
+    response_model=EventsOut,
+    responses={200: {"links": links("$response.body#/score/person_id")}},
+    openapi_extra=examples.body("EventsRequest", examples.EVENTS),
+)
 async def events(request: Request) -> Response:
     """Tell new activities of a known person; the answer is the new score.
 
