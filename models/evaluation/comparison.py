@@ -71,8 +71,8 @@ class Capacity:
     """What the plan could do with a ranking.
 
     Attributes:
-        share: of the rows that can be contacted.
-        value: of an event, per row, shape (rows,).
+        share: of the rows with a value that can be contacted.
+        value: of an event, per row, shape (rows,); NaN where none is known, such rows are left out.
         cost: of a contact.
     """
 
@@ -131,15 +131,16 @@ def _collapse(saved: Floats, old: Floats, y: Bools, groups: NDArray[Any]) -> str
 
 
 def _profit(y: Bools, p_new: Floats, p_old: Floats, groups: NDArray[Any], capacity: Capacity, seed: int) -> Interval:
-    """Profit of the rows ranked highest by expected value, new minus old."""
-    most = max(1, int(capacity.share * y.size))
-    worth = y * capacity.value - capacity.cost
+    """Profit of the rows ranked highest by expected value, new minus old, among those with a value."""
+    known = np.isfinite(capacity.value)
+    value, worth = capacity.value[known], y[known] * capacity.value[known] - capacity.cost
+    most = max(1, int(capacity.share * value.size))
 
     def taken(p: Floats) -> Floats:
-        chosen = np.zeros(y.size)
-        chosen[np.argsort(-p * capacity.value, kind="stable")[:most]] = 1.0
+        chosen = np.zeros(value.size)
+        chosen[np.argsort(-p[known] * value, kind="stable")[:most]] = 1.0
         return chosen
 
     difference = (taken(p_new) - taken(p_old)) * worth
-    sampler = Resampler.of(groups, seed=seed)
+    sampler = Resampler.of(groups[known], seed=seed)
     return interval(float(difference.sum()), sampler.totals(difference))

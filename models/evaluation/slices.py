@@ -12,6 +12,7 @@ import pandas as pd
 from models.calibration.calibrator import Floats
 from models.evaluation.metrics import Bools, calibration_error
 from models.evaluation.resampling import Interval, Resampler, interval
+from models.scoring.points import points_of, tiers_of
 
 LEAST_EXPECTED: Final = 10.0  # promised returns below which a slice is counted and not judged
 _MOST_VALUES: Final = 20
@@ -36,6 +37,13 @@ class SliceFigures:
     promised: float
     ratio: Interval | None
     ece_excess: float | None
+
+    def flat(self) -> dict[str, Any]:
+        """JSON-ready form."""
+        bounds = self.ratio or (None, None, None)
+        names = zip(("ratio", "ratio_low", "ratio_high"), bounds, strict=True)
+        plain = {name: value for name, value in vars(self).items() if name != "ratio"}
+        return plain | dict(names) | {"holds": self.holds}
 
     @property
     def holds(self) -> bool:
@@ -62,6 +70,24 @@ def by_slice(*, y: Bools, p: Floats, groups: Any, labels: Mapping[str, Any], see
             inside = (text == value).to_numpy()
             found.append(_figures(column, str(value), y[inside], p[inside], names[inside], seed))
     return found
+
+
+def slices_of(frame: pd.DataFrame, p: Floats, *, anchor: float) -> dict[str, Any]:
+    """Parts of the people in which a model must hold: CRM, channel they came by, silence, tier; those that are there.
+
+    Args:
+        frame: features, one row each.
+        p: chance that the tier is read from, shape (rows,).
+        anchor: base rate at which 50 points stand.
+    """
+    found: dict[str, Any] = {}
+    for name, column in (("CRM", "crm_system"), ("channel", "lead_source_group")):
+        if column in frame.columns:
+            values = frame[column].astype(object)
+            found[name] = values.where(values.notna(), None).to_numpy(dtype=object)
+    if "days_since_last_inbound" in frame.columns:
+        found["silent"] = np.asarray(dormancy_bands(frame["days_since_last_inbound"]), dtype=object)
+    return found | {"tier": tiers_of(points_of(p, anchor=anchor))}
 
 
 def dormancy_bands(days: Any) -> Any:

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from models.evaluation.metrics import Evaluation
 from models.evaluation.resampling import Interval
+from models.evaluation.slices import SliceFigures
 from models.features import FeatureSpec
 from models.scoring.model import ResurrectionModel
 from models.scoring.scorecard import Scorecard
@@ -74,6 +75,7 @@ class Outcome:
         choice: why that recipe, in words.
         calibration: how its calibrator was chosen, in words.
         gain_over_card: log loss of the scorecard minus that of the chosen twin.
+        parts: how the chosen twin's promise holds by CRM, channel, silence and tier.
         test: per test row person_id, as_of_date, group, y, p, raw and p_card of the chosen twin.
     """
 
@@ -94,6 +96,7 @@ class Outcome:
     choice: str = ""
     calibration: str = ""
     gain_over_card: Interval | None = None
+    parts: tuple[SliceFigures, ...] = ()
     test: pd.DataFrame | None = None
     last_date: date | None = None
 

@@ -33,6 +33,7 @@ class CandidateRecord(_Frozen):
             calibration slice.
         without_exposure: name -> rank measures of the same recipe without the `exposure` group.
         slices: slice name -> its as-of dates.
+        parts: promised and happened returns by CRM, channel, silence and tier on the test slice.
         version, run_id, experiment_id: where MLflow holds it.
         model_sha256: hash of the model's file, None when training was refused.
         recalibrated_from, recalibrated_as_of: fingerprint of the training whose model has another calibrator here, and
@@ -66,6 +67,7 @@ class CandidateRecord(_Frozen):
     infinite: dict[str, int]
     reliability: list[dict[str, float]] = []
     lift: list[tuple[float, float]] = []
+    parts: list[dict[str, Any]] = []
     version: str | None = None
     run_id: str | None = None
     experiment_id: str | None = None
@@ -173,6 +175,7 @@ def record_of(
         infinite=outcome.report.infinite,
         reliability=reliability,
         lift=lift,
+        parts=[part.flat() for part in outcome.parts],
     )
 
 

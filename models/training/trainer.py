@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from models.calibration.calibrator import Floats, expit
 from models.calibration.choice import CalibrationChoice, choose_calibrator
 from models.evaluation.metrics import Evaluation, evaluate, log_loss_gain, row_log_loss
+from models.evaluation.slices import by_slice, slices_of
 from models.features import FeatureSpec
 from models.scoring.scorecard import calibrated_card, card_score
 from models.training.candidates import Recipe, RecipeName
@@ -86,6 +87,13 @@ class Trainer:
             threads=self.plan.threads,
         )
         test = self._test_table(p_test[chosen], raw_test[chosen], card_p)
+        parts = by_slice(
+            y=self.y[self.test],
+            p=p_test[chosen],
+            groups=self.groups[self.test],
+            labels=slices_of(self.frame.iloc[self.test], p_test[chosen], anchor=self.reference),
+            seed=self.plan.seed,
+        )
         gain = log_loss_gain(
             y=self.y[self.test],
             p_new=p_test[chosen],
@@ -103,6 +111,7 @@ class Trainer:
             calibration=final.reason,
             gain_over_card=gain,
             test=test,
+            parts=tuple(parts),
             **facts,
         )
 

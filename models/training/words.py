@@ -102,6 +102,7 @@ def model_card(record: CandidateRecord) -> str:
         f"Accuracy {record.figures['accuracy']:.3f}, majority class {record.figures['majority']:.3f}: "
         f"{ACCURACY_WORDS}.",
     ]
+    lines += parts_table(record)
     if record.choice:
         lines += ["", f"**Chosen** {plain_name(record.name)}: {record.choice}."]
     if record.calibration:
@@ -116,6 +117,31 @@ def model_card(record: CandidateRecord) -> str:
         "",
     ]
     return "\n".join(lines)
+
+
+def parts_table(record: CandidateRecord) -> list[str]:
+    """Lines of Markdown: does the promise hold in each part of the people; none without parts."""
+    if not record.parts:
+        return []
+    rows = []
+    for part in record.parts:
+        judged = part["ratio"] is not None
+        told = f"{part['ratio']:.2f} ({part['ratio_low']:.2f} to {part['ratio_high']:.2f})" if judged else "too few"
+        error = f"{100 * part['ece_excess']:.2f} %" if part["ece_excess"] is not None else "-"
+        holds = "yes" if part["holds"] else "**no**"
+        rows.append(
+            f"| {part['column']} | {part['value']} | {part['rows']:,} | {part['promised']:.0f} | {part['events']:,} "
+            f"| {told} | {error} | {holds if judged else '-'} |"
+        )
+    return [
+        "",
+        "### By part of the people",
+        "| part | value | rows | promised | happened | happened / promised | ECE beyond chance | holds |",
+        "|---|---|---|---|---|---|---|---|",
+        *rows,
+        "",
+        "An interval of 95 % misses 1 once in twenty parts by luck alone.",
+    ]
 
 
 def _row(record: CandidateRecord, name: str) -> str:

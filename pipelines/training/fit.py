@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
@@ -173,6 +174,7 @@ def _log(day: DayOfTraining, record: CandidateRecord, outcome: Outcome, folder: 
         "model_card.md": card.encode(),
         "features.json": json.dumps([vars_of(spec) for spec in outcome.features], indent=1).encode(),
         "record.json": record.model_dump_json(indent=1).encode(),
+        "parts.json": json.dumps(record.parts, indent=1).encode(),
     }
     if outcome.model is not None:
         for name, picture in zip(PICTURES, (calibration_png(record.reliability), lift_png(record.lift)), strict=True):
@@ -189,7 +191,7 @@ def _log(day: DayOfTraining, record: CandidateRecord, outcome: Outcome, folder: 
             summary=model_summary(record) if record.refused is None else f"No model: {record.refused}.",
             dataset=("weekly_panel", record.data_fingerprint, "marts.lead_snapshots"),
             params=_params(day, record),
-            metrics=record.figures | _counts(record),
+            metrics=record.figures | _counts(record) | _parts(record),
             tags={
                 "as_of_date": day.as_of.isoformat(),
                 "dagster_run_id": day.dagster_run_id,
@@ -218,6 +220,17 @@ def _log(day: DayOfTraining, record: CandidateRecord, outcome: Outcome, folder: 
             "model_sha256": logged.model_sha256,
         }
     )
+
+
+def _parts(record: CandidateRecord) -> dict[str, float]:
+    """Figures by part of the people under names that MLflow takes."""
+    found = {}
+    for part in record.parts:
+        name = re.sub(r"[^A-Za-z0-9_ .-]", "_", f"part.{part['column']}.{part['value']}")[:200]
+        for key in ("rows", "events", "promised", "ratio", "ratio_low", "ratio_high", "ece_excess"):
+            if part[key] is not None:
+                found[f"{name}.{key}"] = float(part[key])
+    return found
 
 
 def vars_of(spec: FeatureSpec) -> dict[str, str]:

@@ -150,3 +150,23 @@ def test_profit_at_the_plans_capacity_tells_who_would_be_contacted() -> None:
     same = compare(y=y, p_new=p, p_old=p, groups=np.arange(p.size), capacity=capacity)
     assert same.profit is not None
     assert same.profit.value == 0
+
+
+def test_rows_without_a_value_are_left_out_of_the_profit() -> None:
+    rng = np.random.default_rng(8)
+    p = rng.random(3_000) * 0.2
+    y = rng.random(p.size) < p
+    value = np.where(np.arange(p.size) < 2_000, 80.0, np.nan)
+    known = slice(0, 2_000)
+    found = compare(
+        y=y, p_new=p, p_old=p[::-1].copy(), groups=np.arange(p.size), capacity=Capacity(0.1, value, 1.0)
+    ).profit
+    alone = compare(
+        y=y[known],
+        p_new=p[known],
+        p_old=p[::-1][known].copy(),
+        groups=np.arange(2_000),
+        capacity=Capacity(0.1, value[known], 1.0),
+    ).profit
+    assert found is not None
+    assert found == alone

@@ -133,6 +133,9 @@ def test_mlflow_says_which_model_is_live_and_why_and_names_nobody(lived: Install
         assert run.data.tags["mlflow.source.name"] == "training/candidate_model"
         assert [one.dataset.name for one in run.inputs.dataset_inputs] == ["weekly_panel"]
         assert {"skill", "roc_auc", "lift_at_10", "ece", "ece_expected"} <= set(run.data.metrics)
+        assert "part.tier.medium.promised" in run.data.metrics
+        assert any(name.startswith("part.CRM.") for name in run.data.metrics)
+        assert "### By part of the people" in run.data.tags["mlflow.note.content"]
         nested = tracking.client.search_runs([tracking.experiment_id], f"tags.mlflow.parentRunId = '{run.info.run_id}'")
         assert {one.info.run_name for one in nested} == {
             "rule_scorecard", "logistic_regression", "hist_gradient_boosting", "lightgbm", "average",
