@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import date, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -11,17 +11,31 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pytest
+from fastapi.testclient import TestClient
 
+from bench.serving_same import compare
+from contracts.files import sha256_bytes
+from contracts.keys import MODELS, installation_key
 from contracts.published import publish, published_dates, read_manifest, read_published
+from contracts.words import ScoreKind
 from models.feature_algebra import Activity, LeadHistory
 from models.feature_attributes import RAW_ATTRIBUTES
 from models.feature_batch import Column, evaluate_leads
+from models.scoring.published import PublishedModel, publish_model
+from models.scoring.scorecard import prior_card
+from models.training.record import ModelState
 from pipelines.features.build import FeatureStage
 from pipelines.resources import Engine
 from pipelines.scoring.histories import ACCOUNTS, LEADS, publish_histories
+from pipelines.scoring.scoring import score_day
+from pipelines.training.library import MODEL_FILE, Library
+from recovery.access import KeyStore, Role
 from recovery.access.activities import ToldActivity, store_activities
 from recovery.ledger import open_ledger
+from serving.api.app import create_app
+from serving.api.main import build_state
 from tests.pipelines.features import raw_world as raw
+from tests.serving.api.small_model import small_model
 
 AS_OF = date(2026, 6, 1)
 NEXT = AS_OF + timedelta(days=1)
@@ -100,6 +114,35 @@ def test_a_rerun_gives_the_same_bytes_and_reads_nothing(engine: Engine) -> None:
         assert publish_histories(engine, as_of=AS_OF, dataset=dataset) == first
         (folder / dataset / AS_OF.isoformat() / "manifest.json").unlink()
         assert publish_histories(engine, as_of=AS_OF, dataset=dataset) == first
+
+
+def test_the_api_gives_the_number_of_the_daily_job(stage: FeatureStage, engine: Engine) -> None:
+    settings = stage.settings
+    model = small_model()
+    data = model.to_bytes()
+    file = Library(settings.var_dir / "models").folder("f1") / MODEL_FILE
+    file.parent.mkdir(parents=True)
+    file.write_bytes(data)
+    state = ModelState.model_construct(
+        name="resurrection", version="1", score_kind=ScoreKind.MODEL, anchor=0.05, model_fingerprint="f1",
+        model_sha256=sha256_bytes(data), card=prior_card(pd.DataFrame()).to_dict(),
+    )  # fmt: skip
+    scored = score_day(engine, as_of=AS_OF, state=state).manifest.rows
+    pointer = PublishedModel(
+        version="1", path="", sha256="", bytes=0, fingerprint="f1", recipe=model.recipe, anchor=0.05, anchor_version=1,
+        definition_version="1", horizon_days=30, live_since=AS_OF,
+    )  # fmt: skip
+    publish_model(settings.published_dir, data, pointer, key=installation_key(settings.secrets_dir, MODELS))
+    api = build_state(settings)
+    _, token = KeyStore(api.ledger).issue(name="a", role=Role.VIEWER, now=datetime.now(UTC).replace(tzinfo=None))
+    with TestClient(create_app(api)) as client:
+        client.headers["Authorization"] = f"Bearer {token}"
+        compared = compare(client, settings.published_dir, AS_OF)
+    api.ledger.dispose()
+    assert compared.people == scored > 60
+    assert compared.known == 0.0
+    assert compared.described < 1e-9
+    assert compared.other_answers == 0
 
 
 def told(person: str, number: int, kind: str, direction: str, actor: str, at: datetime) -> ToldActivity:
