@@ -54,7 +54,7 @@ def compare(client: httpx.Client, published: Path, as_of: date) -> Compared:
     worst, others = {"known": 0.0, "described": 0.0}, 0
     for start in range(0, len(people), _AT_ONCE):
         some = people[start : start + _AT_ONCE]
-        asked = {
+        asked: dict[str, dict[str, Any]] = {
             "known": {"person_ids": some},
             "described": {"leads": [leads[person] for person in some], "as_of_date": as_of.isoformat()},
         }
