@@ -21,12 +21,13 @@ from pipelines.scoring import checks as scoring_checks
 from pipelines.scoring import timing_assets
 from pipelines.training import assets as training_assets
 from pipelines.training import checks as training_checks
-from pipelines.training import uplift_assets
+from pipelines.training import fading_assets, uplift_assets
 
 ASSETS = [
     *ingest_assets.ASSETS,
     *feature_assets.ASSETS,
     *training_assets.ASSETS,
+    *fading_assets.ASSETS,
     *uplift_assets.ASSETS,
     *scoring_assets.ASSETS,
     *permission_assets.ASSETS,
@@ -39,6 +40,7 @@ CHECKS = [
     *ingest_checks.CHECKS,
     *feature_checks.CHECKS,
     *training_checks.CHECKS,
+    *fading_assets.CHECKS,
     *scoring_checks.CHECKS,
     *campaign_checks.CHECKS,
     *feedback_checks.CHECKS,

@@ -108,14 +108,21 @@ def panel_dates(connection: duckdb.DuckDBPyConnection, request: PanelRequest, *,
     return table
 
 
-def read_panel(connection: duckdb.DuckDBPyConnection, request: PanelRequest) -> pd.DataFrame:
-    """Training rows ordered by date and person: keys, y, event_at and the features."""
+def read_panel(
+    connection: duckdb.DuckDBPyConnection, request: PanelRequest, *, people: int | None = None
+) -> pd.DataFrame:
+    """Training rows ordered by date and person: keys, y, event_at and the features.
+
+    With `people`, all rows of so many of them, always the same.
+    """
     columns = ", ".join(f"s.{spec.name}" for spec in request.features)
+    kept = "" if people is None else f"qualify dense_rank() over (order by hash(s.person_id), s.person_id) <= {people}"
     frame = connection.execute(
         f"""
         select
             s.person_id, s.account_id, s.as_of_date, l.is_reactivated as y, l.first_event_at as event_at, {columns}
         {_PANEL}
+        {kept}
         order by s.as_of_date, s.person_id
         """,
         _bound(request),
