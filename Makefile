@@ -39,7 +39,7 @@ demo: setup  ## simulate a CRM world and run three days end to end
 
 test: setup  ## run every test, with coverage
 	@rm -f .coverage .coverage.*
-	@$(BIN)/python -m pytest -n 2 --dist loadgroup --cov --cov-report= $(PYTEST_ARGS)
+	@OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadgroup --cov --cov-report= $(PYTEST_ARGS)
 	@$(BIN)/python -m coverage report | tail -n 30
 
 dev: setup  ## Dagster UI and daemon, MLflow UI, on loopback

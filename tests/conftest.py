@@ -19,6 +19,14 @@ settings.load_profile("recovery")
 EXAMPLE_DATA = Path(os.environ.get("RECOVERY_EXAMPLE_DATA", Path(__file__).parents[2] / "shared" / "data"))
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Tests of a module stay on one worker, so that what a module shares is built once; slow ones may be spread."""
+    for item in items:
+        if item.get_closest_marker("xdist_group") is None and item.get_closest_marker("slow") is None:
+            item.add_marker(pytest.mark.xdist_group(item.nodeid.split("::", 1)[0]))
+
+
 @pytest.fixture(autouse=True)
 def _no_network() -> Iterator[None]:
     """Only loopback and local sockets may be connected to."""

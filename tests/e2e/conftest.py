@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import os
-import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from tests.e2e.installation import DAYS, Installation, make_engine, run_days
+from tests.e2e.installation import DAYS, Installation, copy_state, make_engine, run_days
 
 
 @pytest.fixture(scope="session")
 def three_days(tmp_path_factory: pytest.TempPathFactory) -> Installation:
-    """The demo's three days at 3,000 people. Tests read it; who changes it copies it first."""
+    """The demo's three days at 2,000 people. Tests read it; who changes it copies it first."""
     var_dir = tmp_path_factory.mktemp("three_days") / "var"
     return run_days(var_dir, make_engine(var_dir), DAYS)
 
@@ -22,8 +22,8 @@ def three_days(tmp_path_factory: pytest.TempPathFactory) -> Installation:
 def copied(three_days: Installation, tmp_path: Path) -> Installation:
     """A private copy of the three days, at the same absolute depth but another place."""
     var_dir = tmp_path / "var"
-    shutil.copytree(three_days.var_dir, var_dir, ignore=shutil.ignore_patterns("spill"))
-    return Installation(var_dir, make_engine(var_dir), three_days.results, three_days.summaries)
+    copy_state(three_days.var_dir, var_dir)
+    return replace(three_days, var_dir=var_dir, engine=make_engine(var_dir))
 
 
 @pytest.fixture(autouse=True)

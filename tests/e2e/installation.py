@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from dataclasses import dataclass
 from datetime import date, timedelta
 from pathlib import Path
@@ -27,12 +28,16 @@ SMALL: dict[str, Any] = {
 
 @dataclass(frozen=True)
 class Installation:
-    """A folder of state with its engine; results and summaries by day for days that were run."""
+    """A folder of state with its engine; results and summaries by day for days that were run.
+
+    `eve` is a copy of the folder from before the last day ran, with that day's exports in place.
+    """
 
     var_dir: Path
     engine: Engine
     results: dict[date, DayResult]
     summaries: dict[date, RunSummary]
+    eve: Path
 
 
 def make_engine(var_dir: Path, sources: Path | None = None, **overrides: Any) -> Engine:
@@ -59,14 +64,22 @@ def run_days(var_dir: Path, engine: Engine, days: tuple[date, ...]) -> Installat
     results: dict[date, DayResult] = {}
     summaries: dict[date, RunSummary] = {}
     before: date | None = None
+    eve = var_dir.parent / "eve" / "var"
     for day in days:
         if before is not None:
             respond(world, outbox=var_dir / "outbox", truth=var_dir / "truth", as_of=day)
         write_exports(world, out=var_dir / "world", truth=var_dir / "truth", as_of=day, since=before)
+        if day == days[-1]:
+            copy_state(var_dir, eve)
         results[day] = run_day(engine, day)
         summaries[day] = read_summary(var_dir)
         before = day
-    return Installation(var_dir, engine, results, summaries)
+    return Installation(var_dir, engine, results, summaries, eve)
+
+
+def copy_state(var_dir: Path, to: Path) -> None:
+    """Copy an installation's folder to another place."""
+    shutil.copytree(var_dir, to, ignore=shutil.ignore_patterns("spill"))
 
 
 def fingerprints(var_dir: Path, *folders: str) -> dict[str, bytes]:

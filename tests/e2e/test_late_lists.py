@@ -10,19 +10,17 @@ import pytest
 from contracts.published import read_published
 from pipelines.ingest.suppress import land_suppressions
 from pipelines.run import run_day
-from simulation import WorldSettings, write_exports
-from tests.e2e.installation import LAST, make_engine, read_summary
+from tests.e2e.installation import LAST, Installation, copy_state, make_engine, read_summary
+
+pytestmark = pytest.mark.xdist_group("three_days")
 
 
-@pytest.mark.slow
-def test_who_is_suppressed_after_midnight_is_not_planned_that_day(tmp_path: Path) -> None:
-    var_dir = tmp_path / "var"
-    write_exports(WorldSettings(seed=5, people=1_200), out=var_dir / "world", truth=var_dir / "truth", as_of=LAST)
-    trial = make_engine(tmp_path / "trial", var_dir / "world" / "sources.yml")
-    assert run_day(trial, LAST).ok
-    batch = trial.settings.outbox_dir / str(read_summary(tmp_path / "trial").batch.id)
+def test_who_is_suppressed_after_midnight_is_not_planned_that_day(three_days: Installation, tmp_path: Path) -> None:
+    batch = three_days.engine.settings.outbox_dir / str(three_days.summaries[LAST].batch.id)
     with (batch / "email.csv").open(newline="") as handle:
         chosen = next(csv.DictReader(handle))
+    var_dir = tmp_path / "var"
+    copy_state(three_days.eve, var_dir)
     stop = tmp_path / "stop.csv"
     stop.write_text(f"email\n{chosen['to_address']}\n")
     engine = make_engine(var_dir)
