@@ -45,11 +45,13 @@ def stage_of(engine: Engine) -> FeatureStage:
 def ledger_assignments(context: dg.AssetExecutionContext, engine: Engine) -> dg.MaterializeResult:  # type: ignore[type-arg]
     """One row is one assignment of a person to a touch or to a holdout, copied from the ledger.
 
-    Written to raw.ledger__assignments; a rerun replaces it. Without batches the table is empty.
+    Those of earlier as-of dates, written to raw.ledger__assignments; a rerun replaces it. Without batches the table
+    is empty.
     """
-    rows = stage_of(engine).copy_assignments()
+    as_of = as_of_date(context)
+    rows = stage_of(engine).copy_assignments(as_of)
     return dg.MaterializeResult(
-        metadata={"dagster/row_count": rows, "as_of_date": as_of_date(context).isoformat(), "assignments": rows}
+        metadata={"dagster/row_count": rows, "as_of_date": as_of.isoformat(), "assignments": rows}
     )
 
 

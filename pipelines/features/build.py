@@ -59,10 +59,10 @@ class FeatureStage:
             "people", select=PEOPLE_SELECT.split(), exclude=(), variables=when.variables(plan, self.settings)
         )
 
-    def copy_assignments(self) -> int:
-        """Copy the ledger's assignments to `raw.ledger__assignments`; returns the rows."""
+    def copy_assignments(self, as_of: date) -> int:
+        """Copy the assignments of earlier dates to `raw.ledger__assignments`; returns the rows."""
         with self._ledger() as ledger:
-            rows = ledger.read_assignments()
+            rows = ledger.read_assignments(before=as_of)
         return self._copy(rows, "raw.ledger__assignments", order="as_of_date, assignment_id")
 
     def copy_told_activities(self, as_of: date) -> int:

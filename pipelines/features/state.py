@@ -46,6 +46,14 @@ def read_outcome(
     return StepOutcome(tuple(NodeResult(**one) for one in json.loads(row[0])), rows, is_reused=True)
 
 
+def fingerprint_of(connection: duckdb.DuckDBPyConnection, warehouse: Warehouse, *, step: str) -> str | None:
+    """What a step was last made from; None when it never ended well."""
+    if not warehouse.exists(connection, _TABLE):
+        return None
+    row = connection.execute(f"select fingerprint from {_TABLE} where step = ?", [step]).fetchone()
+    return str(row[0]) if row else None
+
+
 def forget_outcome(connection: duckdb.DuckDBPyConnection, *, step: str) -> None:
     """Drop what is known of a step, before it runs."""
     connection.execute("create schema if not exists intermediate")

@@ -11,6 +11,7 @@ from typing import Final
 from contracts.published import PublishedManifest, forget_older, publish_stream, read_manifest
 from models.feature_attributes import RAW_ATTRIBUTES
 from models.training.fingerprint import fingerprint
+from pipelines.features.state import StepOutcome, fingerprint_of, write_outcome
 from pipelines.resources import Engine
 from pipelines.scoring.frames import SNAPSHOTS, unscored_people
 
@@ -19,12 +20,13 @@ ACCOUNTS: Final = "account_histories"
 _SHAPE: Final = 1  # part of the fingerprint: raise it when what is published changes
 _KEPT: Final = 2  # dates: the newest, and the one that a server may still read
 _ROWS_AT_ONCE: Final = 65_536
-_STATES: Final = "intermediate.step_states"
 _PEOPLE: Final = "intermediate.int_people__dates"
 _ACT: Final = """struct_pack(
     occurred_at := a.occurred_at, observed_at := a.observed_at, kind := a.kind, direction := a.direction,
     actor := a.actor, outcome_level := a.outcome_level, reply_class := a.reply_class, is_machine := a.is_machine
 )"""
+# A row of an export may tell two activities of one moment, so its place alone gives no order.
+_ORDER: Final = "a.occurred_at, a.place, a.kind, a.direction, a.actor, a.observed_at, a.reply_class"
 _SQL: Final = {
     LEADS: f"""
 with people as (
@@ -33,7 +35,7 @@ with people as (
 ),
 
 own as (
-    select m.person_number, list({_ACT} order by a.occurred_at, a.place) as activities
+    select m.person_number, list({_ACT} order by {_ORDER}) as activities
     from people as p
     inner join intermediate.int_people__members as m
         on p.as_of_date = m.as_of_date and p.person_number = m.person_number
@@ -67,7 +69,7 @@ inner join intermediate.int_activities as a
         and a.is_inbound and a.occurred_at >= s.as_of_at - interval 90 day
 left join intermediate.int_people__members as m
     on s.as_of_date = m.as_of_date and a.record_rank = m.record_rank
-order by s.account_id, a.occurred_at, a.place
+order by s.account_id, {_ORDER}, m.person_id
 """,
 }
 
@@ -81,11 +83,11 @@ def publish_histories(engine: Engine, *, as_of: date, dataset: str) -> Published
     with warehouse.open() as connection:
         if not warehouse.exists(connection, SNAPSHOTS) or not warehouse.exists(connection, _PEOPLE):
             return None
-        made = connection.execute(f"select fingerprint from {_STATES} where step = 'marts'").fetchone()
         barred = sorted(unscored_people(warehouse, connection, as_of=as_of))
-        name = fingerprint(marts=made[0] if made else "", barred=barred, shape=_SHAPE)
+        marts = fingerprint_of(connection, warehouse, step="marts")
+        name = fingerprint(as_of=as_of.isoformat(), marts=marts or "", barred=barred, shape=_SHAPE)
         known = read_manifest(published, dataset=dataset, as_of=as_of)
-        if made and known is not None and known.facts.get("fingerprint") == name:
+        if known is not None and marts and fingerprint_of(connection, warehouse, step=dataset) == name:
             return known
         connection.execute("set preserve_insertion_order = true")
         given = {"as_of": as_of} | ({"barred": barred} if dataset == LEADS else {})
@@ -95,7 +97,7 @@ def publish_histories(engine: Engine, *, as_of: date, dataset: str) -> Published
             dataset=dataset,
             as_of=as_of,
             batches=found.to_arrow_reader(_ROWS_AT_ONCE),
-            facts={"fingerprint": name},
         )
+        write_outcome(connection, StepOutcome((), {}), step=dataset, fingerprint=name)
     forget_older(published, dataset=dataset, keep=_KEPT)
     return manifest

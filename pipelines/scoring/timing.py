@@ -10,6 +10,7 @@ import pandas as pd
 import pyarrow as pa
 
 from contracts.published import PublishedManifest, publish, read_manifest, read_published
+from contracts.times import grid_dates
 from models.features import FEATURES, FeatureSpec
 from models.training.fingerprint import fingerprint
 from pipelines.resources import Engine
@@ -30,6 +31,7 @@ _SNAPSHOTS_FOLLOWED: Final = 12_000
 _SHAPE: Final = 1  # part of the fingerprint: raise it when what is published changes
 _GROUPS: Final = ("recency", "frequency", "trend", "spell")
 _TABLES: Final = ("marts.lead_snapshots", "marts.fct_activities", "marts.dim_people")
+_DATED: Final = ("marts.lead_snapshots", "marts.lead_labels")
 SCHEMA: Final = pa.schema(
     [
         ("as_of_date", pa.date32()),
@@ -58,7 +60,7 @@ def timing_day(engine: Engine, *, as_of: date) -> PublishedManifest:
     scores = read_manifest(root, dataset="lead_scores", as_of=as_of)
     with warehouse.open() as connection:
         is_ready = scores is not None and all(warehouse.exists(connection, name) for name in _TABLES)
-        name = _fingerprint(engine, connection, scores.sha256 if scores else "none", is_ready)
+        name = _fingerprint(engine, connection, as_of, scores.sha256 if scores else "none", is_ready)
         known = read_manifest(root, dataset=DATASET, as_of=as_of)
         if known is not None and known.facts.get("fingerprint") == name:
             manifest, table = known, read_published(root, dataset=DATASET, as_of=as_of)
@@ -71,12 +73,19 @@ def timing_day(engine: Engine, *, as_of: date) -> PublishedManifest:
     return manifest
 
 
-def _fingerprint(engine: Engine, connection: duckdb.DuckDBPyConnection, scores: str, is_ready: bool) -> str:
+def _fingerprint(
+    engine: Engine, connection: duckdb.DuckDBPyConnection, as_of: date, scores: str, is_ready: bool
+) -> str:
     counts: list[Any] = []
     if is_ready:
         labels = ("marts.lead_labels",) if engine.warehouse.exists(connection, "marts.lead_labels") else ()
+        # Only the panel counts: what else the warehouse still holds depends on which days were run before.
+        panel = [*grid_dates(as_of, engine.settings.training_weeks), as_of]
         for table in (*_TABLES, *labels):
-            row = connection.execute(f"select count(*), sum(hash(t)::hugeint) from {table} as t").fetchone()
+            dated = "where list_contains($panel, as_of_date)" if table in _DATED else ""
+            row = connection.execute(
+                f"select count(*), sum(hash(t)::hugeint) from {table} as t {dated}", {"panel": panel} if dated else {}
+            ).fetchone()
             counts.append([str(value) for value in row or ()])
     settings = engine.settings
     chosen = [settings.horizon_days, settings.outcome_level, settings.label_lag_days, settings.reporting_currency]
@@ -140,6 +149,7 @@ def _hazard(
         FOLLOWED.format(columns=", ".join(f"s.{spec.name}" for spec in features)),
         {
             "as_of": as_of,
+            "panel": list(grid_dates(as_of, settings.training_weeks)),
             "most": _SNAPSHOTS_FOLLOWED,
             "level": settings.outcome_level,
             "lag": settings.label_lag_days,

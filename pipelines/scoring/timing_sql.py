@@ -46,7 +46,7 @@ order by all
 FOLLOWED: Final = """
 with sampled as (
     select s.* from marts.lead_snapshots as s
-    where s.is_training and s.as_of_date <= cast($as_of as date) - 14
+    where s.is_training and list_contains($panel, s.as_of_date) and s.as_of_date <= cast($as_of as date) - 14
     order by hash(s.person_id, s.as_of_date), s.person_id, s.as_of_date
     limit $most
 ),

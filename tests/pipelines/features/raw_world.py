@@ -149,7 +149,7 @@ def stage(folder: Path, **overrides: Any) -> FeatureStage:
 
 def run(feature_stage: FeatureStage, as_of: Any) -> None:
     """The whole feature stage of a day; every node must be good."""
-    feature_stage.copy_assignments()
+    feature_stage.copy_assignments(as_of)
     feature_stage.copy_told_activities(as_of)
     feature_stage.copy_touches(as_of)
     feature_stage.copy_events(as_of)
