@@ -212,6 +212,42 @@ def test_an_interrupted_migration_leaves_nothing(bare_url: str, monkeypatch: pyt
         assert ledger.append_links(links(2)) == 2
 
 
+@pytest.mark.parametrize("survives", [0, 9])
+def test_a_migration_that_dies_between_releases_keeps_the_old_ledger_whole(
+    bare_url: str, monkeypatch: pytest.MonkeyPatch, survives: int
+) -> None:
+    from alembic import command, op
+
+    engine = make_engine(bare_url)
+    with writing(engine) as connection:
+        command.upgrade(alembic_config(connection), "0001")
+        connection.exec_driver_sql(
+            "insert into batches values "
+            "('b0', 'f00d', '2026-05-01', 'main', 'emitted', 3, 1, 'b0', '2026-05-01 05:00:00')"
+        )
+    create, calls = op.create_table, 0
+
+    def fail(*arguments: object, **options: object) -> object:
+        nonlocal calls
+        calls += 1
+        if calls > survives:
+            raise OSError(28, "No space left on device")
+        return create(*arguments, **options)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(op, "create_table", fail)
+        with pytest.raises(OSError, match="No space left"):
+            open_ledger(bare_url)
+    assert calls == survives + 1
+    with reading(engine) as connection:
+        assert connection.execute(sa.text("select version_num from alembic_version")).scalar() == "0001"
+        assert connection.execute(sa.text("select batch_id, planned from batches")).all() == [("b0", 3)]
+        assert "touches" not in sa.inspect(connection).get_table_names()
+    engine.dispose()
+    with open_ledger(bare_url) as ledger:
+        assert [batch.batch_id for batch in ledger.batches()] == ["b0"]
+
+
 def test_a_ledger_of_the_first_release_keeps_its_rows(bare_url: str) -> None:
     from alembic import command
 
