@@ -57,12 +57,14 @@ def _show_plan(day: str, facts: dict[str, Any]) -> None:
     table.add_column(style="bold")
     table.add_column(justify="right")
     effect = facts["power"]["smallest_visible_effect"]
+    providers = facts.get("mail", {}).get("by_provider", {})
     evidence = "" if facts.get("measured_channels") else " (not incremental evidence)"
     for name, value in (
         ("dormant", f"{facts['dormant']:,}"),
         ("to be contacted", f"{facts['planned']:,}"),
         ("held out", f"{facts['held_out']:,}"),
         *((f"by {channel}", f"{count:,}") for channel, count in facts["by_channel"].items()),
+        *((f"to mailboxes of {name}", f"{count:,}") for name, count in providers.items()),
         ("cost of sending", f"{facts['cost']:,.2f}"),
         ("cost of words", f"{facts['cost_words']:,.2f}"),
         ("agent minutes", f"{facts['agent_minutes']:,.0f}"),

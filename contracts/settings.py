@@ -8,6 +8,8 @@ from typing import Literal
 from pydantic import Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from contracts.mail import SenderDns
+
 
 class Settings(BaseSettings):
     """Every setting has a working default but secrets and who the sender is.
@@ -119,6 +121,9 @@ class Settings(BaseSettings):
     sender_postal_address: str | None = Field(None, description="valid physical postal address; no default")
     sender_from_address: str | None = Field(None, description="From address; no default")
     unsubscribe_url: str | None = Field(None, description="HTTPS address of the unsubscribe page; no default")
+    sender_dns: SenderDns | None = Field(
+        None, description="what somebody looked up: spf, dkim_bits, dkim_domain, dmarc, tls, ptr, by, on (JSON)"
+    )
     style: Literal["educational", "friendly", "professional"] = Field("friendly", description="style of templates")
     touch_count: int = Field(3, ge=1, le=5, description="steps of the initial playbook")
 

@@ -130,6 +130,7 @@ def _make(
 ) -> PublishedManifest:
     from pipelines.campaigns.cost import cost_facts
     from pipelines.campaigns.planning import plan_day, policy_of
+    from pipelines.campaigns.preflight import mail_facts
     from recovery.planning import PLAN_SCHEMA
 
     settings = engine.settings
@@ -160,6 +161,7 @@ def _make(
         "batch_id": batch_id,
         "has_inputs_changed_since_emission": has_changed,
         "silent_sources": list(silent),
+        "mail": mail_facts(planned.plan.table, inputs.people, settings),
     }
     return publish(settings.published_dir, dataset="campaign_plan", as_of=as_of, table=planned.plan.table, facts=facts)
 
@@ -195,6 +197,7 @@ def empty_facts() -> dict[str, Any]:
         "batch_id": None,
         "has_inputs_changed_since_emission": False,
         "silent_sources": [],
+        "mail": {"domain": "", "by_provider": {}, "unmet": []},
     }
 
 

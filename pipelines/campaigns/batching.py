@@ -15,6 +15,7 @@ from contracts.published import arrow, read_manifest, read_published
 from pipelines.campaigns.contexts import contexts_of
 from pipelines.campaigns.inputs import PEOPLE_SQL
 from pipelines.campaigns.planning import books, chosen_rows, write_touches
+from pipelines.campaigns.preflight import bulk_objection
 from pipelines.campaigns.standing import OUTBOX, Released, sender_of, sinks_of, standing_batch
 from pipelines.resources import Engine
 from recovery.addresses import load_address_key
@@ -33,7 +34,7 @@ _MENDABLE: Final = ("no_address", "country_unknown", "country_conflict", "time_z
 # What an approver sees of the plan, kept with the batch.
 _KEPT_FACTS: Final = (
     "planned", "held_out", "by_channel", "cost", "agent_minutes", "exposure", "exposure_usd", "expected",
-    "expected_unit", "power", "skipped",
+    "expected_unit", "power", "skipped", "mail",
 )  # fmt: skip
 _UPDATES_SQL: Final = f"""
     select
@@ -154,7 +155,7 @@ def approve_by_itself(engine: Engine, record: BatchRecord, ledger: Ledger) -> st
         cost=settings.approve_up_to_cost,
         exposure=settings.approve_up_to_exposure,
     )
-    why = passes_by_itself(
+    why = bulk_objection(settings, ledger, record.as_of_date) or passes_by_itself(
         thresholds,
         touches=record.planned,
         cost=float(facts.get("cost") or 0.0),

@@ -164,6 +164,29 @@ def evaluate_batch(touches: list[dict[str, Any]], written: list[str], mails: lis
     return leaked == 0 and is_whole, words
 
 
+@dg.asset_check(asset=PLAN, name="mail_of_the_day_meets_the_rules_of_gmail_and_microsoft")
+def mail_of_the_day_meets_the_rules_of_gmail_and_microsoft(
+    context: dg.AssetCheckExecutionContext, engine: Engine
+) -> dg.AssetCheckResult:
+    """SPF, DKIM, DMARC, TLS and PTR are declared once a day's mail makes the domain a bulk sender."""
+    from pipelines.campaigns.preflight import plan_forecast
+
+    as_of = as_of_date(context)
+    manifest = read_manifest(engine.settings.published_dir, dataset="campaign_plan", as_of=as_of)
+    if manifest is None:
+        return _missing(as_of)
+    with open_day_ledger(engine.settings) as ledger:
+        found, unmet, why = plan_forecast(engine.settings, ledger, as_of, manifest.facts.get("mail"))
+    counts = ", ".join(f"{count:,} to {name.value}" for name, count in found.counts.items()) or "none"
+    missing = f"; not declared: {'; '.join(unmet)}" if unmet else ""
+    words = f"Mail of {found.domain or 'nobody'} to personal mailboxes: {counts}{missing}."
+    return dg.AssetCheckResult(
+        passed=why is None,
+        description=f"{why}." if why else words,
+        metadata={name.value: count for name, count in found.counts.items()},
+    )
+
+
 @dg.asset_check(asset=BATCH, name="held_out_people_get_no_message_and_everybody_else_one")
 def held_out_people_get_no_message_and_everybody_else_one(
     context: dg.AssetCheckExecutionContext, engine: Engine
@@ -215,6 +238,7 @@ CHECKS: Final = [
     every_dormant_person_is_planned_held_out_or_skipped,
     nobody_suppressed_is_planned,
     nobody_is_in_two_recent_batches,
+    mail_of_the_day_meets_the_rules_of_gmail_and_microsoft,
     held_out_people_get_no_message_and_everybody_else_one,
     every_touch_of_the_batch_is_accounted_for,
 ]

@@ -187,7 +187,8 @@ _SETTINGS: Final = (
     "capacity_sms", "capacity_call", "capacity_crm_task", "account_cap", "cautious_uplift", "margin",
     "reporting_currency", "cost_email", "cost_sms", "cost_call", "permission_policy", "max_dormancy_days", "seed",
     "registrations",
-    "sender_id", "sender_name", "sender_postal_address", "sender_from_address", "unsubscribe_url", "style", "run_at",
+    "sender_id", "sender_name", "sender_postal_address", "sender_from_address", "unsubscribe_url", "sender_dns",
+    "style", "run_at",
 )  # fmt: skip
 
 

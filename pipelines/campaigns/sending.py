@@ -159,8 +159,11 @@ def apply_approved(engine: Engine, ledger_engine: sa.Engine, batch_id: str | Non
     Raises:
         PermanentError: the one batch that was asked for does not exist, is not approved, or changed.
     """
+    from pipelines.campaigns.preflight import require_bulk_rules
+
     refusals: dict[str, RecoveryError] = {}
-    for record in _wanted(Ledger(ledger_engine), batch_id):
+    ledger = Ledger(ledger_engine)
+    for record in _wanted(ledger, batch_id):
         try:
             verify_content(
                 ledger_engine,
@@ -168,6 +171,7 @@ def apply_approved(engine: Engine, ledger_engine: sa.Engine, batch_id: str | Non
                 rules=rules_in_force(),
                 model=model_in_force(engine.settings, record.as_of_date),
             )
+            require_bulk_rules(engine.settings, ledger, record)
         except PermanentError as error:
             pause_batch(ledger_engine, record.batch_id, reason=error.what, now=naive_now(engine))
             refusals[record.batch_id] = error
@@ -209,8 +213,11 @@ def approve_batch(
         PermanentError: it changed, or does not wait.
     """
     from pipelines.campaigns.assets import publish_batch
+    from pipelines.campaigns.preflight import require_bulk_rules
 
-    as_of = next((batch.as_of_date for batch in ledger.batches() if batch.batch_id == batch_id), None)
+    known = next((batch for batch in ledger.batches() if batch.batch_id == batch_id), None)
+    if known is not None:
+        require_bulk_rules(engine.settings, ledger, known)
     approve(
         ledger.engine,
         batch_id,
@@ -221,7 +228,7 @@ def approve_batch(
         sample=sample,
         most_defects=engine.settings.approve_defect_rate,
         rules=rules_in_force(),
-        model=model_in_force(engine.settings, as_of) if as_of else "",
+        model=model_in_force(engine.settings, known.as_of_date) if known else "",
     )
     record = next(batch for batch in ledger.batches() if batch.batch_id == batch_id)
     publish_batch(engine, record.as_of_date)

@@ -13,6 +13,7 @@ import sqlalchemy as sa
 
 from cli.commands_deliver import _drained_by_signals
 from recovery.addresses import load_address_key
+from recovery.delivery import preflight
 from recovery.delivery.words import TouchState
 from recovery.ledger import BatchState, open_ledger
 from recovery.ledger.engine import make_engine, writing
@@ -271,3 +272,31 @@ def test_dead_letters_and_unknown_touches_are_listed_and_given_a_second_chance(h
         assert f"This run: {failed} sent." in house.run("deliver", "--send").text
         assert house.count(TouchState.UNKNOWN) == unknown
         assert len({to for to, _ in bag.mails}) == len(bag.mails) == 17
+
+
+def test_a_bulk_sender_without_its_dns_facts_sends_nothing(
+    house: Installation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """M-01, M-02, M-10: refused at the automatic approval, at a human's and at the delivery."""
+    monkeypatch.setattr(preflight, "BULK", {preflight.Provider.GMAIL: 15, preflight.Provider.MICROSOFT: 15})
+    house.world.people = [row | {"email": f"lead{n}@gmail.com"} for n, row in enumerate(house.world.people)]
+    house.world.write()
+    with mail_server() as bag:
+        over_smtp(house, bag.port)
+        house.set(sending_allowed=True, capacity_call=0)
+        told = house.run("plan")
+        assert "to mailboxes of gmail 17" in told.text
+        assert "The batch waits for approval: acme.example is a bulk sender for Gmail" in told.text
+        name, sha256 = batch_id(house), house.batches()[0].sha256
+        refused(house.run("approve", name, "--sha256", sha256), "nobody declares SPF, DKIM", "Mend the records",
+                "RECOVERY_SENDER_DNS")  # fmt: skip
+        dns = {"spf": True, "dkim_bits": 2048, "dkim_domain": "acme.example", "dmarc": "none", "tls": True, "ptr": True}
+        house.set(sender_dns=dns | {"by": "ann", "on": "2026-06-01"})
+        assert house.run("approve", name, "--sha256", sha256).code == 0
+        house.clock = AFTERNOON
+        house.set(sender_dns=dns | {"by": "ann", "on": "2026-06-01", "dmarc": ""})
+        refused(house.run("deliver", "--send"), "no DMARC record", "Mend the records", f"Not done: {name}")
+        assert bag.mails == []
+        house.set(sender_dns=dns | {"by": "ann", "on": "2026-06-01"})
+        assert house.run("batches", "--resume", name).code == 0
+        assert "This run: 17 sent." in house.run("deliver", "--send").text
