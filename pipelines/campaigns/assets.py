@@ -7,6 +7,7 @@ import dagster as dg
 
 from contracts.published import PublishedManifest, publish, read_manifest
 from pipelines.campaigns.inputs import has_people, input_fingerprint, open_day_ledger, read_inputs
+from pipelines.campaigns.ledger_inputs import reading_of
 from pipelines.campaigns.standing import (
     Released,
     holds_of,
@@ -52,6 +53,7 @@ def campaign_plan(context: dg.AssetExecutionContext, engine: Engine) -> dg.Mater
     """Who is contacted today, who is held out, and why everybody else is not.
 
     One row is one dormant person with a decision (contacted, held_out, skipped), a reason and what would unlock it.
+    Refusals, restrictions and contacts that the ledger knows by now count, so that the skips are those of the re-check.
     Published as `campaign_plan`. A rerun gives the same bytes although the ledger knows the day's own batch by then;
     when the inputs changed after the batch left, the plan follows what left and says so. A day that is no longer the
     newest keeps its plan. Without people the plan is empty; without scores, sender or fresh sources nobody is planned.
@@ -111,7 +113,8 @@ def _plan(engine: Engine, as_of: date, ledger: Ledger) -> PublishedManifest:
     silent = silent_sources(engine)
     holds = () if standing else holds_of(engine, as_of, silent)
     state = {"holds": list(holds), "silent": list(silent)}
-    fingerprint = input_fingerprint(engine, as_of, ledger, state=state)
+    read = reading_of(engine, as_of, standing)
+    fingerprint = input_fingerprint(engine, as_of, ledger, read=read, state=state)
     is_same = known is not None and known.facts.get("fingerprint") == fingerprint
     if known is not None and is_same and (standing is None or known.facts.get("batch_id") == standing.batch_id):
         return known
@@ -147,11 +150,12 @@ def _make(
             table=PLAN_SCHEMA.empty_table(),
             facts=facts,
         )
-    inputs = read_inputs(engine, as_of, ledger, is_followed=False)
+    read = reading_of(engine, as_of, standing)
+    inputs = read_inputs(engine, as_of, ledger, read=read, is_followed=False)
     planned = plan_day(inputs, policy, settings, model=model)
     has_changed = standing is not None and (planned.batch is None or planned.batch.batch_id != standing.batch_id)
     if has_changed:
-        inputs = read_inputs(engine, as_of, ledger, is_followed=True)
+        inputs = read_inputs(engine, as_of, ledger, read=read, is_followed=True)
         planned = plan_day(inputs, policy, settings, model=model)
     batch_id = standing.batch_id if standing else (planned.batch.batch_id if planned.batch else None)
     facts = planned.plan.facts | cost_facts(planned.plan.table, inputs.people, settings)

@@ -20,12 +20,13 @@ from pipelines.warehouse import Warehouse
 from recovery.delivery.counts import count_batch, read_skipped
 from recovery.ledger import BatchState
 
-# Recomputed from the facts and from the raw lists, without any of the planner's code.
+# Recomputed from the facts of exports and from the raw lists, without any of the planner's code. What the ledger itself
+# holds, and what lifts it, is asked again before each touch leaves.
 _REFUSED_SQL: Final = """
     select count(distinct p.person_id)
     from day_plan as p
     inner join marts.fct_permissions as f on p.person_id = f.person_id
-    where p.decision <> 'skipped' and f.stance = 'refused' and (
+    where p.decision <> 'skipped' and f.stance = 'refused' and f.source <> 'ledger' and (
         f.basis in ('objection', 'complaint')
         or p.channel <> 'crm_task' and (
             f.channel in ('all', p.channel)

@@ -28,7 +28,8 @@ _FACTS_SQL: Final = """
     select
         person_id, channel, stance, basis, source, evidence, since, expires_at, collected_during,
         optout_offered_at_collection
-    from marts.fct_permissions where person_id in ({ids}) and observed_at <= ?
+    from marts.fct_permissions
+    where person_id in ({ids}) and observed_at <= ? and (source <> 'ledger' or stance <> 'refused')
     order by all
 """
 

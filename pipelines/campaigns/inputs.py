@@ -16,6 +16,7 @@ from contracts.errors import BadInputError
 from contracts.published import arrow, read_manifest, read_published
 from contracts.settings import Settings
 from contracts.times import grid_dates
+from pipelines.campaigns.ledger_inputs import Reading, contacts_digest, pace_of
 from pipelines.campaigns.ledger_refusals import ledger_refusals, refusals_digest
 from pipelines.resources import PROJECT_ROOT, Engine
 from pipelines.warehouse import Warehouse
@@ -33,7 +34,7 @@ if TYPE_CHECKING:
 _TABLES: Final = (
     "marts.dim_people", "marts.fct_permissions", "marts.source_health", "intermediate.int_permissions__late",
 )  # fmt: skip
-_CODE: Final = ("permission", "planning", "drafting", "sinks", "batch.py", "results.py", "tokens.py")
+_CODE: Final = ("permission", "cadence", "planning", "drafting", "sinks", "batch.py", "results.py", "tokens.py")
 
 PEOPLE_SQL: Final = """
     select p.*, coalesce(s.spell, 1)::integer as cycle
@@ -50,6 +51,8 @@ _PERMISSIONS_SQL: Final = """
         f.collected_during, f.optout_offered_at_collection
     from marts.fct_permissions as f
     where f.person_id in (select person_id from marts.dim_people where is_dormant)
+    -- Refusals that came through the ledger are read there, as of now and with what has lifted them.
+    and (f.source <> 'ledger' or f.stance <> 'refused')
     order by all
 """
 # Lists hold at once, also those that came after the day began.
@@ -136,13 +139,14 @@ def content_digest(connection: duckdb.DuckDBPyConnection, table: str, where: str
     return [str(value) for value in row or ()]
 
 
-def input_fingerprint(engine: Engine, as_of: date, ledger: Ledger, *, state: dict[str, Any]) -> str:
+def input_fingerprint(engine: Engine, as_of: date, ledger: Ledger, *, read: Reading, state: dict[str, Any]) -> str:
     """Hash of everything that a plan depends on.
 
     Args:
         engine: where settings and stores are.
         as_of: the day.
-        ledger: earlier assignments are read from it.
+        ledger: earlier assignments, refusals and contacts are read from it.
+        read: at which moment (`reading_of`).
         state: holds and whatever else the caller decided.
     """
     root = engine.settings.published_dir
@@ -157,12 +161,12 @@ def input_fingerprint(engine: Engine, as_of: date, ledger: Ledger, *, state: dic
             for name in ("lead_uplift", "lead_timing")
         ],
         "state": state,
+        "said": refusals_digest(ledger, known_by=read.known_by),
+        "contacts": contacts_digest(engine, ledger, as_of=as_of, read=read),
         "assignments": hashlib.sha256(
             "\n".join(ledger.read_assignments(before=as_of)["assignment_id"].to_pylist()).encode()
         ).hexdigest(),
     }
-    if engine.is_newest(as_of):
-        content["said"] = refusals_digest(ledger)
     warehouse = engine.warehouse
     with warehouse.open() as connection:
         for table in _TABLES:
@@ -186,7 +190,7 @@ _SETTINGS: Final = (
     "batch_holdout", "global_holdout", "explore_share", "contact_gap_days", "touch_count", "capacity_email",
     "capacity_sms", "capacity_call", "capacity_crm_task", "account_cap", "cautious_uplift", "margin",
     "reporting_currency", "cost_email", "cost_sms", "cost_call", "permission_policy", "max_dormancy_days", "seed",
-    "registrations",
+    "registrations", "frequency_caps",
     "sender_id", "sender_name", "sender_postal_address", "sender_from_address", "unsubscribe_url", "sender_dns",
     "style", "run_at",
 )  # fmt: skip
@@ -215,13 +219,14 @@ def win_counts(connection: duckdb.DuckDBPyConnection, as_of: date, weeks: int) -
     return [int(value) for value in row or (0, 0)]
 
 
-def read_inputs(engine: Engine, as_of: date, ledger: Ledger, *, is_followed: bool) -> PlanInputs:
+def read_inputs(engine: Engine, as_of: date, ledger: Ledger, *, read: Reading, is_followed: bool) -> PlanInputs:
     """Everything that `make_plan` takes.
 
     Args:
         engine: where settings and stores are.
         as_of: the day.
-        ledger: assignments.
+        ledger: assignments, refusals and contacts.
+        read: at which moment refusals and contacts are read (`reading_of`).
         is_followed: the batch of this day has left already and the plan follows it.
 
     Raises:
@@ -233,9 +238,10 @@ def read_inputs(engine: Engine, as_of: date, ledger: Ledger, *, is_followed: boo
     with engine.warehouse.open() as connection:
         _require_day(connection, as_of)
         people = _frame(connection, PEOPLE_SQL, {"as_of": as_of})
-        permissions = _permissions(engine, connection, as_of, ledger)
+        permissions = _permissions(engine, connection, as_of, ledger, read)
         deals = _deals(engine, connection, as_of)
         renamed = _renamed(engine.warehouse, connection, as_of)
+        pace = pace_of(engine, connection, ledger, as_of=as_of, read=read, renamed=renamed)
         gap = as_of - timedelta(days=settings.contact_gap_days)
         recent = ledger.read_assignments(before=as_of, since=gap)
         addresses = _addresses(connection, _renamed_ids(recent, renamed).select(["person_id"]))
@@ -251,6 +257,7 @@ def read_inputs(engine: Engine, as_of: date, ledger: Ledger, *, is_followed: boo
         emitted=None if own is None else own.to_pandas(),
         good_hours=_good_hours(settings.published_dir, as_of),
         effects=_effects(settings.published_dir, as_of),
+        pace=pace,
     )
 
 
@@ -275,16 +282,20 @@ def suppression_lists(connection: duckdb.DuckDBPyConnection) -> str:
     )
 
 
-def _permissions(engine: Engine, connection: duckdb.DuckDBPyConnection, as_of: date, ledger: Ledger) -> pd.DataFrame:
-    known = arrow(connection, _PERMISSIONS_SQL)
+def _permissions(
+    engine: Engine, connection: duckdb.DuckDBPyConnection, as_of: date, ledger: Ledger, read: Reading
+) -> pd.DataFrame:
+    known, late = arrow(connection, _PERMISSIONS_SQL), list[str]()
     if engine.is_newest(as_of):
         lists = suppression_lists(connection)
         late = [_LISTED_SQL.format(lists=lists)] if lists else []
         late += [_LATE_SQL] if engine.warehouse.exists(connection, _LATE) else []
-        key = load_address_key(engine.settings.secrets_dir)
-        said = ledger_refusals(connection, ledger, key, now=engine.now().replace(tzinfo=None))
-        parts = [said, *(arrow(connection, sql) for sql in late)]
-        known = pa.concat_tables([known, *(part.cast(known.schema) for part in parts)])
+    key = load_address_key(engine.settings.secrets_dir)
+    parts = [
+        ledger_refusals(connection, ledger, key, at=read.at, known_by=read.known_by),
+        *(arrow(connection, sql) for sql in late),
+    ]
+    known = pa.concat_tables([known, *(part.cast(known.schema) for part in parts)])
     frame: pd.DataFrame = known.to_pandas()
     return frame
 

@@ -1,4 +1,4 @@
-"""Refusals that only the ledger knows (unsubscribe page, replies, bounces, events), as the plan reads permissions."""
+"""Refusals that the ledger knows (unsubscribe page, replies, bounces, events, requests), for plan and scores."""
 
 from __future__ import annotations
 
@@ -33,17 +33,25 @@ _SCHEMA: Final = pa.schema(
 )
 
 
-def refusals_digest(ledger: Ledger) -> list[str]:
-    """Changes whenever somebody says anything about permission: its tables only grow."""
+def refusals_digest(ledger: Ledger, *, known_by: datetime | None) -> list[str]:
+    """Changes whenever somebody says anything about permission up to a moment: its tables only grow."""
     with reading(ledger.engine) as connection:
-        return [
-            str(connection.execute(sa.select(sa.func.count(), sa.func.max(table.c.recorded_at))).one())
-            for table in _SAID
-        ]
+        return [str(connection.execute(_grown(table, known_by)).one()) for table in _SAID]
+
+
+def _grown(table: sa.Table, known_by: datetime | None) -> sa.Select[Any, Any]:
+    query = sa.select(sa.func.count(), sa.func.max(table.c.recorded_at))
+    return query if known_by is None else query.where(table.c.recorded_at <= known_by)
 
 
 def ledger_refusals(
-    warehouse: duckdb.DuckDBPyConnection, ledger: Ledger, address_key: AddressKey, *, now: datetime
+    warehouse: duckdb.DuckDBPyConnection,
+    ledger: Ledger,
+    address_key: AddressKey,
+    *,
+    at: datetime,
+    known_by: datetime | None = None,
+    bases: frozenset[str] = frozenset(),
 ) -> pa.Table:
     """What stands in the ledger against dormant people: columns of the plan's permissions, one row per refusal.
 
@@ -51,25 +59,36 @@ def ledger_refusals(
         warehouse: with `marts.dim_people`.
         ledger: of the installation.
         address_key: of the addresses' hashes.
-        now: naive UTC.
+        at: the moment that is asked for, naive UTC.
+        known_by: only what was recorded up to this moment, naive UTC; None = everything that stands.
+        bases: values of `SuppressionReason` to look for; empty = every refusal.
     """
     with reading(ledger.engine) as connection:
-        hashes, people = _concerned(connection)
+        hashes, people = _concerned(connection, bases)
         if not hashes and not people:
             return _SCHEMA.empty_table()
         keys = _keys_of(arrow(warehouse, _PEOPLE_SQL), address_key, hashes, people)
-        known = read_known(connection, keys={key for own in keys.values() for key in own}, people=set(keys))
-    rows = [row for person, own in sorted(keys.items()) for row in _rows(person, own, known, now)]
+        known = read_known(
+            connection, keys={key for own in keys.values() for key in own}, people=set(keys), known_by=known_by
+        )
+    rows = [row for person, own in sorted(keys.items()) for row in _rows(person, own, known, at)]
+    rows = [row for row in rows if not bases or row["basis"] in bases]
     return pa.Table.from_pylist(rows, schema=_SCHEMA)
 
 
-def _concerned(connection: sa.Connection) -> tuple[set[str], set[str]]:
-    """Address hashes and people that anybody said anything about."""
-    alias = tables.person_aliases
-    said = (tables.suppressions, tables.permission_events)
-    hashes = sa.union(*(sa.select(table.c.address_hash).where(table.c.address_hash.is_not(None)) for table in said))
+def _concerned(connection: sa.Connection, bases: frozenset[str]) -> tuple[set[str], set[str]]:
+    """Address hashes and people of whom something was said that may refuse on one of the grounds."""
+    alias, suppression, event = tables.person_aliases, tables.suppressions, tables.permission_events
+    refusing = {suppression: suppression.c.reason, event: event.c.basis}
+    asked = {table: ground.in_(sorted(bases)) if bases else sa.true() for table, ground in refusing.items()}
+
+    def named(column: str) -> list[sa.Select[Any]]:
+        return [sa.select(table.c[column]).where(table.c[column].is_not(None), so) for table, so in asked.items()]
+
+    hashes = sa.union(*named("address_hash"))
     people = sa.union(
-        *(sa.select(table.c.person_id).where(table.c.person_id.is_not(None)) for table in (*said, tables.restrictions)),
+        *named("person_id"),
+        sa.select(tables.restrictions.c.person_id),
         sa.select(alias.c.person_id),
         sa.select(alias.c.canonical_id),
     )

@@ -23,6 +23,7 @@ _OWNERS: Final = ["team:data"]
 CHAMPION = dg.AssetKey(["training", "champion_model"])
 SNAPSHOTS = dg.AssetKey(["marts", "lead_snapshots"])
 PERMISSIONS = dg.AssetKey(["marts", "fct_permissions"])
+IMPORTED = dg.AssetKey(["campaigns", "imported_permissions"])
 DRIFT = dg.AssetKey(["scores", "feature_drift"])
 SCORES = dg.AssetKey(["scores", "lead_scores"])
 LEAD_HISTORIES = dg.AssetKey(["scores", LEADS])
@@ -78,7 +79,7 @@ def feature_drift(context: dg.AssetExecutionContext, engine: Engine) -> dg.Mater
     kinds={"duckdb", "parquet"},
     tags={"stage": "scoring"},
     pool="warehouse_write",
-    deps=[SNAPSHOTS, PERMISSIONS],
+    deps=[SNAPSHOTS, PERMISSIONS, IMPORTED],
 )
 @readable
 def lead_histories(context: dg.AssetExecutionContext, engine: Engine) -> dg.MaterializeResult[None]:
@@ -139,6 +140,7 @@ def _histories(context: dg.AssetExecutionContext, engine: Engine, dataset: str) 
         LEAD_HISTORIES,
         ACCOUNT_HISTORIES,
         dg.AssetKey(["marts", "dim_people"]),
+        IMPORTED,
     ],
 )
 @readable
@@ -147,8 +149,8 @@ def lead_scores(context: dg.AssetExecutionContext, engine: Engine) -> dg.Materia
 
     One row is one person: p, points, percentile of the day, tier, five signed reasons, score kind and model version,
     best first. Published as `lead_scores` and copied to `scores.lead_scores`. A rerun gives the same bytes; nothing
-    changed means nothing is computed. Who objected or complained is not scored but counted; without a model the rule
-    scorecard scores.
+    changed means nothing is computed. Who objected, complained or restricted the use of their data, in an export or to
+    the ledger, is not scored but counted; without a model the rule scorecard scores.
     """
     as_of = as_of_date(context)
     state = state_of(engine, as_of)

@@ -122,21 +122,21 @@ def scores_are_probabilities_in_ranking_order(
     asset=SCORES,
     blocking=True,
     pool="warehouse_write",
-    description="Nobody who objected or complained carries a score.",
+    description="Nobody who objected, complained or restricted the use of their data carries a score.",
 )
 def people_who_objected_are_not_scored(context: dg.AssetCheckExecutionContext, engine: Engine) -> dg.AssetCheckResult:
-    """Joins the published scores with the objections known on the date."""
+    """Joins the published scores with the objections and restrictions that count on the date."""
     as_of = as_of_date(context)
     path = published_path(engine.settings.published_dir, dataset=DATASET, as_of=as_of)
     with engine.warehouse.open() as connection:
-        barred = unscored_people(engine.warehouse, connection, as_of=as_of)
+        barred = unscored_people(engine, connection, as_of=as_of)
         row = connection.execute(
             "select count(*) from read_parquet(?) where person_id in (select unnest(cast(? as varchar[])))",
             [str(path), list(barred)],
         ).fetchone()
     found = int(row[0]) if row else 0
     return dg.AssetCheckResult(
-        passed=found == 0, description=f"{found} of {len(barred)} people who objected carry a score."
+        passed=found == 0, description=f"{found} of {len(barred)} people who may not be scored carry a score."
     )
 
 

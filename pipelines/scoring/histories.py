@@ -83,7 +83,7 @@ def publish_histories(engine: Engine, *, as_of: date, dataset: str) -> Published
     with warehouse.open() as connection:
         if not warehouse.exists(connection, SNAPSHOTS) or not warehouse.exists(connection, _PEOPLE):
             return None
-        barred = sorted(unscored_people(warehouse, connection, as_of=as_of))
+        barred = sorted(unscored_people(engine, connection, as_of=as_of))
         marts = fingerprint_of(connection, warehouse, step="marts")
         name = fingerprint(as_of=as_of.isoformat(), marts=marts or "", barred=barred, shape=_SHAPE)
         known = read_manifest(published, dataset=dataset, as_of=as_of)

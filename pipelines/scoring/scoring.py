@@ -45,7 +45,8 @@ def score_day(
     settings = engine.settings
     columns = tuple(spec.name for spec in features)
     with engine.warehouse.open() as connection:
-        people = people_fingerprint(engine.warehouse, connection, as_of=as_of, columns=columns)
+        barred = unscored_people(engine, connection, as_of=as_of)
+        people = people_fingerprint(engine.warehouse, connection, as_of=as_of, columns=columns, barred=barred)
     name = fingerprint(
         people=people,
         model=state.model_fingerprint,
@@ -60,7 +61,7 @@ def score_day(
     if manifest is not None and manifest.facts.get("fingerprint") == name:
         fill_warehouse(engine, as_of=as_of)
         return ScoredDay(manifest, False)
-    table, facts = _scored(engine, as_of=as_of, state=state, features=features)
+    table, facts = _scored(engine, as_of=as_of, state=state, features=features, barred=barred)
     manifest = publish(
         settings.published_dir,
         dataset=DATASET,
@@ -73,7 +74,7 @@ def score_day(
 
 
 def _scored(
-    engine: Engine, *, as_of: date, state: ModelState, features: tuple[FeatureSpec, ...]
+    engine: Engine, *, as_of: date, state: ModelState, features: tuple[FeatureSpec, ...], barred: dict[str, str]
 ) -> tuple[pa.Table, dict[str, Any]]:
     from models.scoring.score import score_people
     from models.scoring.scorecard import FEATURE_NAMES, card_says_something
@@ -82,10 +83,9 @@ def _scored(
     with engine.warehouse.open() as connection:
         if engine.warehouse.exists(connection, SNAPSHOTS):
             frame = read_people(connection, as_of=as_of, features=features)
-            barred = unscored_people(engine.warehouse, connection, as_of=as_of)
             owners = owners_of(engine.warehouse, connection)
         else:
-            frame, barred, owners = _nobody(features), {}, {}
+            frame, owners = _nobody(features), {}
     dormant = len(frame)
     unscored = {
         reason.value: 0 for reason in (UnscoredReason.OBJECTED, UnscoredReason.RESTRICTED, UnscoredReason.NO_MODEL)

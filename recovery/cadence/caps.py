@@ -112,6 +112,14 @@ def admit(proposals: Iterable[Proposal], past: Iterable[Contact], caps: tuple[Ca
     return answers
 
 
+def room(proposals: Iterable[Proposal], past: Iterable[Contact], caps: tuple[Cap, ...]) -> dict[str, Hit | None]:
+    """As `admit`, but each proposal by itself: none takes room from another."""
+    lines: _Lines = {}
+    for contact in past:
+        _note(lines, contact.units, contact.channel, contact.at)
+    return {proposal.id: _first_hit(proposal, lines, caps) for proposal in proposals}
+
+
 # What was admitted so far: moments and channels by scope and unit, in order of time.
 _Lines = dict[tuple[str, str], list[tuple[datetime, str]]]
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Iterator, Mapping
+from datetime import date, datetime
 from itertools import islice
 from typing import Any, Final
 
@@ -170,6 +171,13 @@ def read_rows(
     result = connection.execution_options(stream_results=True).execute(named, dict(values or {}))
     batches = [_to_batch(chunk, schema) for chunk in result.partitions(_CHUNK)]
     return pa.Table.from_batches(batches, schema=schema)
+
+
+def as_stored(value: object) -> object:
+    """A moment or day as SQLite keeps it: text."""
+    if isinstance(value, datetime):
+        return value.strftime("%Y-%m-%d %H:%M:%S.%f")
+    return value.isoformat() if isinstance(value, date) else value
 
 
 def _byte_order(connection: sa.Connection, schema: pa.Schema, name: str) -> str:

@@ -1,14 +1,16 @@
-"""What the warehouse reads from the ledger as one more source: touches that left, and what was told about them."""
+"""Whole sets that the day reads from the ledger: what left, what was told, whom earlier batches reach."""
 
 from __future__ import annotations
 
-from datetime import datetime
+from collections.abc import Mapping
+from datetime import date, datetime
+from types import MappingProxyType
 from typing import Final
 
 import pyarrow as pa
 import sqlalchemy as sa
 
-from recovery.ledger.bulk import read_rows
+from recovery.ledger.bulk import as_stored, read_rows
 from recovery.ledger.engine import reading
 
 # Sinks that write files for people: whether and when such a touch was made, the CRM tells.
@@ -37,6 +39,16 @@ EVENTS_SCHEMA: Final = pa.schema(
         ("is_machine", pa.int8()),
         ("occurred_at", pa.timestamp("us")),
         ("recorded_at", pa.timestamp("us")),
+    ]
+)
+CONTACTS_SCHEMA: Final = pa.schema(
+    [
+        ("touch_id", pa.string()),
+        ("person_id", pa.string()),
+        ("account_id", pa.string()),
+        ("address_hash", pa.string()),
+        ("channel", pa.string()),
+        ("at", pa.timestamp("us")),
     ]
 )
 # A receipt counts from its own moment; what a far end or a human found out later counts from then, and is dated to the
@@ -73,6 +85,23 @@ _EVENTS: Final = """(
     left join addressed as a on e.provider = a.provider and e.event_id = a.event_id and a.place = 1
 ) as events"""
 
+# As it stood at the moment: what was settled by then counts from when it was made, what was still open from when it
+# could be. Held-out touches count like the others, so that both arms are planned alike.
+_CONTACTS: Final = """(
+    select
+        t.touch_id, t.person_id, t.account_id, t.address_hash, t.channel,
+        case when t.settled_at < :before and t.reason <> 'held_out' then t.settled_at else t.not_before end as at
+    from touches as t
+    join batches as b on t.batch_id = b.batch_id
+    where
+        b.as_of_date < :day
+        and (
+            t.reason = 'held_out'
+            or (t.settled_at < :before and t.state in ('sent', 'unknown'))
+            or ((t.settled_at is null or t.settled_at >= :before) and t.expires_at > :before)
+        )
+) as contacts"""
+
 
 def read_sent(engine: sa.Engine, *, before: datetime) -> pa.Table:
     """Touches that left through a sink of our own, as `SENT_SCHEMA` in order of touch_id.
@@ -94,10 +123,31 @@ def read_events(engine: sa.Engine, *, before: datetime) -> pa.Table:
     return _read(engine, _EVENTS, EVENTS_SCHEMA, ("provider", "event_id"), before)
 
 
-def _read(engine: sa.Engine, table: str, schema: pa.Schema, order: tuple[str, ...], before: datetime) -> pa.Table:
-    moment = before.strftime("%Y-%m-%d %H:%M:%S.%f") if engine.dialect.name == "sqlite" else before
+def read_contacts(engine: sa.Engine, *, as_of: date, before: datetime, since: datetime) -> pa.Table:
+    """Touches of earlier days' batches that were made or may be, as `CONTACTS_SCHEMA` in order of touch_id.
+
+    Args:
+        engine: of the ledger.
+        as_of: batches of earlier as-of dates only.
+        before: as it stood at this moment, naive UTC.
+        since: contacts at or after this moment, naive UTC.
+    """
+    more = {"day": as_of, "since": since}
+    return _read(engine, _CONTACTS, CONTACTS_SCHEMA, ("touch_id",), before, where="at >= :since", more=more)
+
+
+def _read(
+    engine: sa.Engine,
+    table: str,
+    schema: pa.Schema,
+    order: tuple[str, ...],
+    before: datetime,
+    *,
+    where: str = "recorded_at < :before",
+    more: Mapping[str, date] = MappingProxyType({}),
+) -> pa.Table:
+    values: dict[str, object] = {"before": before, **more}
+    if engine.dialect.name == "sqlite":  # stored as text
+        values = {name: as_stored(value) for name, value in values.items()}
     with reading(engine) as connection:
-        return read_rows(
-            connection, table=table, schema=schema, order=order, where="recorded_at < :before",
-            values={"before": moment},
-        )  # fmt: skip
+        return read_rows(connection, table=table, schema=schema, order=order, where=where, values=values)

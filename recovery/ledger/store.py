@@ -20,6 +20,7 @@ from recovery.ledger.bulk import (
     CONTENTS_SCHEMA,
     LINKS_SCHEMA,
     TOUCHES_SCHEMA,
+    as_stored,
     insert_rows,
     read_rows,
 )
@@ -164,7 +165,7 @@ class Ledger:
         self, table: str, schema: pa.Schema, order: tuple[str, ...], where: str, values: Mapping[str, object]
     ) -> pa.Table:
         if self.dialect == "sqlite":  # stored as text
-            values = {name: _as_stored(value) for name, value in values.items()}
+            values = {name: as_stored(value) for name, value in values.items()}
         with reading(self._engine) as connection:
             return read_rows(connection, table=table, schema=schema, order=order, where=where, values=values)
 
@@ -233,12 +234,6 @@ class Ledger:
         """
         with writing(self._engine, "mark_emitted") as connection:
             _mark_emitted(connection, batch_id, sink, now)
-
-
-def _as_stored(value: object) -> object:
-    if isinstance(value, datetime):
-        return value.strftime("%Y-%m-%d %H:%M:%S.%f")
-    return value.isoformat() if isinstance(value, date) else value
 
 
 def _find(connection: sa.Connection, as_of: date, sender_id: str) -> BatchRecord | None:

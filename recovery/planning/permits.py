@@ -308,7 +308,7 @@ def _fact_sets(people: pd.DataFrame, permissions: pd.DataFrame) -> tuple[list[fr
     known: dict[tuple[int, ...], int] = {}
     result = np.empty(len(people), dtype=np.int64)
     for position, (begin, end) in enumerate(zip(starts[:-1].tolist(), starts[1:].tolist(), strict=True)):
-        result[position] = known.setdefault(tuple(codes[begin:end]), len(known))
+        result[position] = known.setdefault(tuple(dict.fromkeys(codes[begin:end])), len(known))
     return [frozenset(distinct[index] for index in indexes) for indexes in known], result
 
 

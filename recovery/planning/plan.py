@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any
 
 import numpy as np
@@ -16,6 +17,7 @@ from recovery.planning.effects import Differences, differences
 from recovery.planning.history import Progress, progress_of
 from recovery.planning.identifiers import draws, half_year, quarter
 from recovery.planning.moments import GoodHours
+from recovery.planning.pacing import Pace
 from recovery.planning.permits import Permits, decide_all, initial_playbooks
 from recovery.planning.playbooks import Playbook
 from recovery.planning.policy import PlanPolicy, policy_version
@@ -44,6 +46,7 @@ class PlanInputs:
         unwritable: people whose message cannot be written safely; their places stay empty.
         effects: what contacts drawn at random changed, see `effects.differences`; None without evidence.
         compare_channels: whether those channels were drawn against each other.
+        pace: frequency caps and the contacts of earlier batches.
         good_hours: person_id -> surely good hour of Monday to Sunday on the person's clock, see `moments`.
     """
 
@@ -57,6 +60,7 @@ class PlanInputs:
     unwritable: frozenset[str] = frozenset()
     effects: pd.DataFrame | None = None
     compare_channels: bool = False
+    pace: Pace = field(default_factory=Pace)
     good_hours: GoodHours = field(default_factory=dict)
 
 
@@ -104,7 +108,8 @@ def make_plan(inputs: PlanInputs, policy: PlanPolicy, *, playbooks: tuple[Playbo
     """Decide for every dormant person: contacted, held out, or skipped for one reason.
 
     Reasons are given in this order: permission of the playbook's channels, missing score, a hold of the whole plan,
-    recent plan, no step due, global holdout, value, account cap, capacity.
+    recent plan, no step due or no room under the frequency caps, global holdout, value, account cap, capacity. Whoever
+    is chosen and finds no room beside better ones of the same account is left out last.
 
     The arm is drawn once per dormancy spell, with the first step: whoever was held out then stays held out in later
     steps, and whoever was contacted stays contacted.
@@ -142,7 +147,7 @@ def make_plan(inputs: PlanInputs, policy: PlanPolicy, *, playbooks: tuple[Playbo
     )
     values = _values(state, changes, inputs.deals, policy, allowed)
     _rank(state, values)
-    _skip_by_history(state, inputs, policy, progress)
+    _skip_by_history(state, inputs, policy, progress, values)
     _select(state, inputs, policy, progress, values)
     _drop_unwritable(state, inputs.unwritable)
     version = policy_version(policy, playbooks, rules)
@@ -195,7 +200,13 @@ def _rank(state: PlanState, values: dict[Channel, npt.NDArray[np.float64]]) -> N
     state.value[rows] = best[rows]
 
 
-def _skip_by_history(state: PlanState, inputs: PlanInputs, policy: PlanPolicy, progress: Progress) -> None:
+def _skip_by_history(
+    state: PlanState,
+    inputs: PlanInputs,
+    policy: PlanPolicy,
+    progress: Progress,
+    values: dict[Channel, npt.NDArray[np.float64]],
+) -> None:
     people, everybody = state.people, np.ones(len(state.people), dtype=bool)
     if "sender_id" in people.columns:
         state.skip((people["sender_id"] != policy.sender_id).to_numpy(dtype=bool), SkipReason.SENDER_UNKNOWN)
@@ -208,6 +219,7 @@ def _skip_by_history(state: PlanState, inputs: PlanInputs, policy: PlanPolicy, p
     by_address = people["email"].isin(inputs.recent_addresses) | people["phone_e164"].isin(inputs.recent_addresses)
     state.skip((people["person_id"].isin(recent) | by_address).to_numpy(dtype=bool), SkipReason.RECENTLY_PLANNED)
     state.skip(progress.is_finished | progress.is_waiting, SkipReason.FREQUENCY_CAP)
+    _close_full(state, inputs.pace, policy, values)
     rows = np.flatnonzero(state.is_open)
     units = _units(people.iloc[rows])
     held = draws(units, f"{policy.seed}|global|{half_year(policy.as_of)}") < policy.global_holdout
@@ -215,6 +227,33 @@ def _skip_by_history(state: PlanState, inputs: PlanInputs, policy: PlanPolicy, p
     mask[rows[held]] = True
     state.skip(mask, SkipReason.GLOBAL_HOLDOUT)
     state.arm[mask] = Arm.GLOBAL_HOLDOUT.value
+
+
+def _close_full(
+    state: PlanState, pace: Pace, policy: PlanPolicy, values: dict[Channel, npt.NDArray[np.float64]]
+) -> None:
+    """Close each channel to people for whom earlier contacts leave no room in it; whoever has none left is skipped."""
+    has_value = {channel: state.is_open & ~np.isnan(value) for channel, value in values.items()}
+    full = pace.full(state.people, has_value, at=_release(policy))
+    left = np.zeros(len(state.people), dtype=bool)
+    had = left.copy()
+    for channel, value in values.items():
+        value[full[channel]] = np.nan
+        had |= has_value[channel]
+        left |= has_value[channel] & ~full[channel]
+    state.skip(had & ~left, SkipReason.FREQUENCY_CAP)
+
+
+def _drop_overflow(state: PlanState, pace: Pace, policy: PlanPolicy) -> None:
+    chosen = state.is_open & ~pd.isna(state.channel)
+    over = pace.overflow(state.people, state.channel, state.rank, chosen, at=_release(policy))
+    state.skip(over, SkipReason.FREQUENCY_CAP)
+    state.arm[over] = None
+    state.channel[over] = None
+
+
+def _release(policy: PlanPolicy) -> datetime:
+    return policy.release_at.replace(tzinfo=None)
 
 
 def _units(people: pd.DataFrame) -> list[str]:
@@ -254,6 +293,7 @@ def _select(
         explore_share=policy.explore_share,
     )
     _write_selection(state, rows, selection, units, own, policy, progress)
+    _drop_overflow(state, inputs.pace, policy)
 
 
 def _drop_unwritable(state: PlanState, people: frozenset[str]) -> None:

@@ -67,7 +67,7 @@ def unlock_words(reason: SkipReason, policy: PlanPolicy) -> str:
         R.ACCOUNT_CAP: "Raise {} or wait for a later day.",
         R.RECENTLY_PLANNED: "Wait until {}.",
         R.TOO_LONG_DORMANT: "Call them, or raise {}.",
-        R.FREQUENCY_CAP: "Wait for the next step of the playbook, raise {}, or wait for a new dormancy spell.",
+        R.FREQUENCY_CAP: "Wait for the next step, the window of RECOVERY_FREQUENCY_CAPS or a new spell, or raise {}.",
     }
     return texts[reason].format(limits[reason]) if limits.get(reason) else UNLOCK[reason]
 

@@ -7,7 +7,7 @@ from datetime import date, datetime, timedelta
 from contracts.words import Channel
 from recovery.inbound.events import EventKind, FeedbackEvent
 from recovery.ledger import Ledger
-from recovery.ledger.feed import EVENTS_SCHEMA, SENT_SCHEMA, read_events, read_sent
+from recovery.ledger.feed import EVENTS_SCHEMA, SENT_SCHEMA, read_contacts, read_events, read_sent
 from tests.pipelines.features.sent_world import send, tell
 
 DAY = date(2026, 5, 4)
@@ -64,3 +64,25 @@ def test_an_answer_without_a_touch_is_of_whoever_was_last_written_to_there(ledge
         ("m2", None, None),
     ]
     assert read_events(ledger.engine, before=came).num_rows == 0
+
+
+def test_contacts_of_earlier_batches_as_they_stood_at_a_moment(ledger: Ledger) -> None:
+    send(ledger, [("made", "p1", AT)], day=DAY)
+    send(ledger, [("open", "p2", AT)], day=DAY, sink="webhook", state="approved", attempt="")
+    send(ledger, [("held", "p3", AT)], day=DAY, sink="outbox", state="skipped", attempt="")
+    send(ledger, [("refused", "p4", AT)], day=DAY, sink="file", state="skipped", attempt="")
+    send(ledger, [("today", "p5", AT)], day=DAY + timedelta(days=1), channel="call")
+    with ledger.engine.begin() as connection:
+        connection.exec_driver_sql("update touches set reason = 'held_out' where touch_id = 'held'")
+        connection.exec_driver_sql("update touches set settled_at = null where touch_id = 'open'")
+    opens, day = datetime(2026, 5, 4, 8), DAY + timedelta(days=1)
+
+    def at(moment: datetime, since: datetime = datetime(2026, 5, 1)) -> dict[str, datetime]:
+        rows = read_contacts(ledger.engine, as_of=day, before=moment, since=since).to_pylist()
+        return {row["touch_id"]: row["at"] for row in rows}
+
+    evening = AT + timedelta(hours=5)
+    assert at(evening) == {"made": AT, "open": opens, "held": opens}
+    assert at(AT) == {"made": opens, "open": opens, "held": opens, "refused": opens}  # nothing was settled yet
+    assert at(AT + timedelta(days=1)) == {"made": AT, "held": opens}  # its window is over
+    assert at(evening, since=AT) == {"made": AT}
