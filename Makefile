@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test dev lint format docs pictures bench bench-scale benchmark torture clean reset
+.PHONY: help setup demo test dev lint format docs pictures bench bench-scale bench-serving benchmark torture clean reset
 
 PYTHON ?= $(shell command -v python3.11 || command -v python3.12 || command -v python3)
 BIN := .venv/bin
@@ -68,6 +68,9 @@ bench: setup  ## daily job at 10,000 people against its bare baseline
 
 bench-scale: setup  ## the same at 1,000,000 people
 	@$(BIN)/python -m bench.daily --people 1000000
+
+bench-serving: setup  ## the scoring API beside an empty route, a plain app and mlflow models serve
+	@$(BIN)/python -m bench.serving
 
 torture: setup  ## the large proofs in full; takes an hour
 	@$(BIN)/python -m bench.torture

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, date, datetime, timedelta
 from typing import Annotated, Any, Final, Literal, Self
 
-from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, model_validator
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, model_validator
 
 from contracts.words import ActivityKind, Actor, Direction
 
@@ -13,17 +13,12 @@ MOST_ACTIVITIES: Final = 2_000
 MOST_IN_BULK: Final = 10_000
 MOST_EVENTS: Final = 500
 _TEXT: Final = 200
-_FIRST_YEAR, _LAST_YEAR = 1900, 2200
-
-
-def _in_our_time(moment: datetime) -> datetime:
-    if not _FIRST_YEAR <= moment.year <= _LAST_YEAR:
-        raise ValueError(f"lies before {_FIRST_YEAR} or after {_LAST_YEAR}")
-    return moment
-
+# Outside of it offsets and windows leave the calendar.
+_EARLIEST: Final = datetime(1900, 1, 1, tzinfo=UTC)
+_LATEST: Final = datetime(2200, 1, 1, tzinfo=UTC)
 
 Text = Annotated[str, Field(max_length=_TEXT)]
-Moment = Annotated[AwareDatetime, AfterValidator(_in_our_time)]
+Moment = Annotated[AwareDatetime, Field(ge=_EARLIEST, le=_LATEST)]
 PersonId = Annotated[str, Field(min_length=1, max_length=64, description="person_id of the engine")]
 
 
