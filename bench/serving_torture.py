@@ -5,17 +5,16 @@ from __future__ import annotations
 import shutil
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 import httpx
 
+from bench.platform_day import settings_of
 from bench.rows import BENCH_DIR, Origin, Row, make_row
 from bench.serving import service_of
 from bench.serving_ground import make_ground
 from bench.serving_same import compare
 from bench.serving_schema import check_operations, check_sequences
 from bench.world import SECOND_DAY, World, write
-from cli.workspace import DEMO_SENDER
 from pipelines.resources import Engine
 from pipelines.run import run_day
 from recovery.access import KeyStore, Role
@@ -51,8 +50,7 @@ def same_number_rows(at: Origin, share: float) -> list[Row]:
     world = World(folder / "world", max(200, int(PEOPLE * share)))
     write(world, SECOND_DAY, since=None)
     var_dir = folder / "var"
-    overrides: dict[str, Any] = {"var_dir": str(var_dir), "sources_file": str(world.sources), **DEMO_SENDER}
-    run_day(Engine(overrides=overrides), SECOND_DAY)
+    run_day(Engine(overrides=settings_of(var_dir, world.sources)), SECOND_DAY)
     url = f"sqlite:///{var_dir / 'ledger' / 'ledger.sqlite'}"
     with open_ledger(url) as ledger:
         now = datetime.now(UTC).replace(tzinfo=None)
