@@ -5,8 +5,11 @@ Rows that were observed before the date but lie after it are among them: tomorro
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from datetime import date
-from typing import Final
+from typing import TYPE_CHECKING, Any, Final
+
+import pyarrow as pa
 
 from contracts.published import PublishedManifest, forget_older, publish_stream, read_manifest
 from models.feature_attributes import RAW_ATTRIBUTES
@@ -15,11 +18,15 @@ from pipelines.features.state import StepOutcome, fingerprint_of, write_outcome
 from pipelines.resources import Engine
 from pipelines.scoring.frames import SNAPSHOTS, unscored_people
 
+if TYPE_CHECKING:
+    import duckdb
+
 LEADS: Final = "lead_histories"
 ACCOUNTS: Final = "account_histories"
 _SHAPE: Final = 1  # part of the fingerprint: raise it when what is published changes
 _KEPT: Final = 2  # dates: the newest, and the one that a server may still read
 _ROWS_AT_ONCE: Final = 65_536
+_PEOPLE_AT_ONCE: Final = 8_192
 _PEOPLE: Final = "intermediate.int_people__dates"
 _ACT: Final = """struct_pack(
     occurred_at := a.occurred_at, observed_at := a.observed_at, kind := a.kind, direction := a.direction,
@@ -27,29 +34,7 @@ _ACT: Final = """struct_pack(
 )"""
 # A row of an export may tell two activities of one moment, so its place alone gives no order.
 _ORDER: Final = "a.occurred_at, a.place, a.kind, a.direction, a.actor, a.observed_at, a.reply_class"
-_SQL: Final = {
-    LEADS: f"""
-with people as (
-    select * from {_PEOPLE}
-    where as_of_date = $as_of and is_dormant and person_id not in (select unnest($barred::varchar[]))
-),
-
-own as (
-    select m.person_number, list({_ACT} order by {_ORDER}) as activities
-    from people as p
-    inner join intermediate.int_people__members as m
-        on p.as_of_date = m.as_of_date and p.person_number = m.person_number
-    inner join intermediate.int_activities as a on m.record_rank = a.record_rank and p.as_of_at > a.observed_at
-    group by m.person_number
-)
-
-select
-    p.person_id, p.account_id, p.dormant_after_days, {", ".join(f"p.{name}" for name in RAW_ATTRIBUTES)}, o.activities
-from people as p
-inner join own as o on p.person_number = o.person_number
-order by p.person_id
-""",
-    ACCOUNTS: f"""
+_ACCOUNTS_SQL: Final = f"""
 with accounts as (
     select distinct as_of_date, as_of_at, account_id from {_PEOPLE}
     where as_of_date = $as_of and is_dormant and account_id is not null
@@ -70,8 +55,39 @@ inner join intermediate.int_activities as a
 left join intermediate.int_people__members as m
     on s.as_of_date = m.as_of_date and a.record_rank = m.record_rank
 order by s.account_id, {_ORDER}, m.person_id
-""",
-}
+"""
+# Lists of a whole population do not fit into memory: activities are sorted once and gathered some people at a time.
+_PLACE_PEOPLE: Final = f"""
+create or replace temp table history_people as
+select row_number() over (order by person_id) as place, *
+from {_PEOPLE}
+where as_of_date = $as_of and is_dormant and person_id not in (select unnest($barred::varchar[]))
+"""
+_PLACE_ACTIVITIES: Final = f"""
+create or replace temp table history_activities as
+select
+    p.place, a.occurred_at, a.observed_at, a.kind, a.direction, a.actor, a.outcome_level, a.reply_class, a.is_machine
+from history_people as p
+inner join intermediate.int_people__members as m
+    on p.as_of_date = m.as_of_date and p.person_number = m.person_number
+inner join intermediate.int_activities as a on m.record_rank = a.record_rank and p.as_of_at > a.observed_at
+order by p.place, {_ORDER}
+"""
+_SOME_LEADS: Final = f"""
+with own as (
+    select a.place, list({_ACT} order by a.rowid) as activities
+    from history_activities as a
+    where a.place > $after and a.place <= $last
+    group by a.place
+)
+
+select
+    p.person_id, p.account_id, p.dormant_after_days, {", ".join(f"p.{name}" for name in RAW_ATTRIBUTES)}, o.activities
+from history_people as p
+inner join own as o on p.place = o.place
+where p.place > $after and p.place <= $last
+order by p.place
+"""
 
 
 def publish_histories(engine: Engine, *, as_of: date, dataset: str) -> PublishedManifest | None:
@@ -90,14 +106,28 @@ def publish_histories(engine: Engine, *, as_of: date, dataset: str) -> Published
         if known is not None and marts and fingerprint_of(connection, warehouse, step=dataset) == name:
             return known
         connection.execute("set preserve_insertion_order = true")
-        given = {"as_of": as_of} | ({"barred": barred} if dataset == LEADS else {})
-        found = connection.execute(_SQL[dataset], given)
-        manifest = publish_stream(
-            published,
-            dataset=dataset,
-            as_of=as_of,
-            batches=found.to_arrow_reader(_ROWS_AT_ONCE),
-        )
+        if dataset == LEADS:
+            batches = _lead_batches(connection, {"as_of": as_of, "barred": barred})
+        else:
+            batches = connection.execute(_ACCOUNTS_SQL, {"as_of": as_of}).to_arrow_reader(_ROWS_AT_ONCE)
+        manifest = publish_stream(published, dataset=dataset, as_of=as_of, batches=batches)
         write_outcome(connection, StepOutcome((), {}), step=dataset, fingerprint=name)
     forget_older(published, dataset=dataset, keep=_KEPT)
     return manifest
+
+
+def _lead_batches(connection: duckdb.DuckDBPyConnection, given: dict[str, Any]) -> pa.RecordBatchReader:
+    """People in order of their ids with their activities in order of time, some thousands at a time."""
+    row = connection.execute(_PLACE_PEOPLE, given).execute("select count(*) from history_people").fetchone()
+    people = int(row[0]) if row else 0
+    connection.execute(_PLACE_ACTIVITIES)
+
+    def some(after: int) -> pa.Table:
+        return connection.execute(_SOME_LEADS, {"after": after, "last": after + _PEOPLE_AT_ONCE}).to_arrow_table()
+
+    def batches() -> Iterator[pa.RecordBatch]:
+        for after in range(0, people, _PEOPLE_AT_ONCE):
+            yield from some(after).combine_chunks().to_batches()
+        connection.execute("drop table history_activities").execute("drop table history_people")
+
+    return pa.RecordBatchReader.from_batches(some(people).schema, batches())
