@@ -53,18 +53,28 @@ _PEOPLE_SQL: Final = """
         from intermediate.person_links group by record_key
     ),
     addresses as (
-        select distinct record_key, email as address, true as is_mail
-        from intermediate.int_record_versions where email is not null
-        union
-        select distinct record_key, phone, false from intermediate.int_record_versions where phone is not null
+        select
+            record_key, list(distinct email) filter (where email is not null) as mails,
+            list(distinct phone) filter (where phone is not null) as phones
+        from intermediate.int_record_versions group by record_key
+    ),
+    reached as (
+        select
+            f.*, c.person_id,
+            case
+                when f.channel = 'all' then list_concat(a.mails, a.phones)
+                when f.channel in ('email', 'audience') then a.mails
+                else a.phones
+            end as addresses
+        from ({facts}) as f
+        left join current as c on f.record_key = c.record_key
+        left join addresses as a on f.record_key = a.record_key
     )
     select
-        c.person_id, f.channel, f.stance, f.basis, f.source, coalesce(f.evidence, '') as evidence, f.since,
-        f.expires_at, f.collected_during, f.optout_offered_at_collection as is_optout_offered, a.address
-    from ({facts}) as f
-    left join current as c on f.record_key = c.record_key
-    left join addresses as a
-        on f.record_key = a.record_key and (f.channel = 'all' or (f.channel in ('email', 'audience')) = a.is_mail)
+        person_id, channel, stance, basis, source, coalesce(evidence, '') as evidence, since, expires_at,
+        collected_during, optout_offered_at_collection as is_optout_offered,
+        unnest(case when len(addresses) > 0 then addresses else [null] end) as address
+    from reached
 """
 _LISTS_SQL: Final = """
     select
