@@ -44,7 +44,8 @@ def erase_people(
     """Take people out of landing, warehouse, published files, ledger, outbox, reports, model files and caches.
 
     The warehouse is removed whole: the next day rebuilds it without them, so they are in no snapshot and no label,
-    and never count as "did not come back". Their addresses stay blocked by keyed hash; the audit chain stays whole.
+    and never count as "did not come back". So are the answers that the API keeps ready. Their addresses stay blocked by
+    keyed hash; the audit chain stays whole.
 
     Args:
         settings: where the stores are.
@@ -62,6 +63,7 @@ def erase_people(
         receipts += erase_landing(settings.landing_dir, people)
     receipts += _remove_warehouse(settings.warehouse_path)
     receipts += _erase_published(settings.published_dir, people)
+    receipts += _remove_answers(var_dir / "cache" / "api")
     receipts += _erase_files(var_dir, people)
     suppress = [(addresses.hash(email), "all") for email in sorted(people.emails)]
     suppress += [(addresses.hash(number), "all") for number in sorted(people.numbers)]
@@ -114,6 +116,13 @@ def _erase_published(root: Path, people: Identifiers) -> Iterator[ErasureReceipt
         for stray in path.parent.glob("*.parquet"):  # content of earlier runs of the day, named by nobody any more
             if stray.name != PublishedManifest.model_validate_json(path.read_bytes()).path:
                 stray.unlink()
+
+
+def _remove_answers(cache: Path) -> Iterator[ErasureReceipt]:
+    """Answers that the API keeps ready: whole folders, which it makes again from what is published without them."""
+    for folder in sorted(path for path in cache.glob("*") if path.is_dir()):
+        yield ErasureReceipt("cache", f"api/{folder.name}", sha256_file(folder / "ids.bin"), "", 0)
+        shutil.rmtree(folder)
 
 
 def _erase_files(var_dir: Path, people: Identifiers) -> Iterator[ErasureReceipt]:

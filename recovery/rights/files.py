@@ -10,7 +10,7 @@ import zipfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -151,10 +151,22 @@ def hits(root: Path, words: tuple[str, ...], *, skip: tuple[Path, ...] = ()) -> 
                 break
 
 
+def _leaves(column: Any) -> Iterator[Any]:
+    """The plain columns inside lists and records, such as the reasons of a score."""
+    kind = column.type
+    if pa.types.is_list(kind) or pa.types.is_large_list(kind) or pa.types.is_fixed_size_list(kind):
+        yield from _leaves(pc.list_flatten(column))
+    elif pa.types.is_struct(kind):
+        for at in range(kind.num_fields):
+            yield from _leaves(pc.struct_field(column, [at]))
+    else:
+        yield column
+
+
 def _unpacked(path: Path) -> Iterator[bytes]:
     if path.suffix == ".parquet":
         table = pq.read_table(path, partitioning=None)
-        for column in table.columns:
+        for column in (leaf for whole in table.columns for leaf in _leaves(whole)):
             yield "\n".join(str(value) for value in column.unique().to_pylist()).encode("utf-8", "surrogateescape")
     elif path.suffix == ".gz":
         yield gzip.decompress(path.read_bytes())

@@ -240,7 +240,7 @@ def _wipe_pages(engine: sa.Engine) -> None:
     """Rewrite the file, so that freed pages and the log hold nothing; PostgreSQL frees its own by vacuum."""
     with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
         if connection.dialect.name == "postgresql":
-            connection.exec_driver_sql("vacuum contents")
+            connection.exec_driver_sql("vacuum contents, person_links, api_activities, api_answers")
             return
         raw = connection.connection.dbapi_connection
         assert raw is not None
