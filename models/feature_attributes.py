@@ -6,6 +6,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
+from functools import lru_cache
 from typing import Final, Literal
 
 from models.feature_algebra import Value, days_sql
@@ -37,6 +38,9 @@ class Rules:
         """Group of a text; None when there is none."""
         if not isinstance(text, str) or not text.strip():
             return None
+        return _group(self.raw, text) if _BY_RAW.get(self.raw) is self else self._search(text)
+
+    def _search(self, text: str) -> str:
         lowered = text.lower()
         for name, pattern in self.groups:
             if re.search(pattern, lowered, re.ASCII):
@@ -105,6 +109,15 @@ COUNTRY_GROUP: Final = Rules(
     ),
     "other",
 )
+
+_BY_RAW: Final = {rules.raw: rules for rules in (TITLE_LEVEL, INDUSTRY_GROUP, SOURCE_GROUP, COUNTRY_GROUP)}
+
+
+@lru_cache(maxsize=8_192)
+def _group(raw: str, text: str) -> str:
+    """Group of a text by the rules of an attribute: the same titles and trades come again and again."""
+    return _BY_RAW[raw]._search(text)
+
 
 Shape = Literal["text", "number", "flag", "days"]
 

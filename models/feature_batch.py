@@ -88,13 +88,21 @@ def make_table(
         occurred, observed: naive UTC, leads one after another, in any order within a lead, shape (activities,).
         holds: `bits_of` of each activity.
     """
+    return pack_table(sizes, _micros(occurred), _micros(observed), holds)
+
+
+def pack_table(
+    sizes: Sequence[int], occurred: NDArray[np.int64], observed: NDArray[np.int64], holds: Sequence[int]
+) -> ActivityTable:
+    """The same from microseconds since 1970 UTC, int64, shape (activities,)."""
     counts = np.asarray(sizes, np.int64)
-    at = _micros(occurred)
-    lead = np.repeat(np.arange(counts.size), counts)
-    order = np.lexsort((at, lead))
     start = np.zeros(counts.size + 1, np.int64)
     np.cumsum(counts, out=start[1:])
-    return ActivityTable(start, at[order], _micros(observed)[order], np.array(holds, np.uint64)[order])
+    if counts.size == 1:
+        order = np.argsort(occurred, kind="stable")
+    else:
+        order = np.lexsort((occurred, np.repeat(np.arange(counts.size), counts)))
+    return ActivityTable(start, occurred[order], observed[order], np.array(holds, np.uint64)[order])
 
 
 def table_of(groups: Sequence[Sequence[Activity]]) -> ActivityTable:

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import date
+from datetime import UTC, date, datetime
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
-from models.feature_batch import ActivityTable, Column, bits_of, evaluate_many, make_table
+from models.feature_batch import ActivityTable, Column, bits_of, evaluate_many, pack_table
 from serving.api.rating import rate
-from serving.api.schemas import ActivityIn, LeadIn, naive
+from serving.api.schemas import ActivityIn, LeadIn
 
 if TYPE_CHECKING:
     from serving.api.live import Live
 
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _NO_OWN_ACT: Final = "the lead has no own activity before the as-of date: a dormant lead has at least one"
 
 
@@ -47,13 +48,20 @@ def score_leads(leads: Sequence[LeadIn], as_of: date, live: Live) -> list[dict[s
 
 def _table(groups: Sequence[Sequence[ActivityIn]]) -> ActivityTable:
     every = [one for group in groups for one in group]
-    occurred = [naive(one.occurred_at) for one in every]
-    return make_table(
+    occurred = [_micros(one.occurred_at) for one in every]
+    observed = [_micros(one.observed_at) if one.observed_at else at for one, at in zip(every, occurred, strict=True)]
+    return pack_table(
         [len(group) for group in groups],
-        occurred,
-        [naive(one.observed_at) if one.observed_at else at for one, at in zip(every, occurred, strict=True)],
+        np.array(occurred, np.int64),
+        np.array(observed, np.int64),
         [
             bits_of(one.kind, one.direction, one.who, one.outcome_level, one.reply_class, one.is_machine)
             for one in every
         ],
     )
+
+
+def _micros(moment: datetime) -> int:
+    """Microseconds since 1970 UTC of an aware moment, exact."""
+    span = moment - _EPOCH
+    return (span.days * 86_400 + span.seconds) * 1_000_000 + span.microseconds
