@@ -24,6 +24,7 @@ from tests.models.marts import AS_OF, engine_at, fill, snapshots, weeks_before
 from tests.pipelines.training.conftest import DAYS, OBJECTOR, Installation, run_day
 
 FIRST = DAYS[0]
+pytestmark = pytest.mark.xdist_group("lived")  # one worker builds the installation for all
 
 
 def _checks(result) -> dict[str, bool]:

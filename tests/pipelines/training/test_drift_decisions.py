@@ -36,6 +36,7 @@ from tests.models.marts import AS_OF, engine_at, fill, weeks_before
 from tests.pipelines.training.conftest import DAYS, Installation
 
 FIRST = DAYS[0]
+pytestmark = pytest.mark.xdist_group("lived")  # one worker builds the installation for all
 TODAY = AS_OF + timedelta(days=1)
 
 

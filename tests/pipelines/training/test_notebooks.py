@@ -16,6 +16,7 @@ from tests.models.marts import AS_OF, engine_at
 from tests.pipelines.scoring.touches import add_touches
 from tests.pipelines.training.conftest import Installation
 
+pytestmark = pytest.mark.xdist_group("lived")  # one worker builds the installation for all
 FOLDER = Path(__file__).parents[3] / "notebooks"
 NOTEBOOKS = sorted(FOLDER.glob("*.ipynb"))
 _KEYS = (["marts", "lead_snapshots"], ["marts", "lead_labels"], ["marts", "dim_people"], ["marts", "fct_activities"],
