@@ -30,7 +30,7 @@ def create_app(state: ApiState) -> FastAPI:
 
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
-        watcher = Watcher(state.source.refresh, state.told.refresh)
+        watcher = Watcher(state.source.refresh, state.told.refresh, state.housekeeper.look)
         state.source.refresh()
         state.told.refresh()
         watcher.start()

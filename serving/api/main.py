@@ -15,10 +15,12 @@ from contracts.offline import silence
 from contracts.settings import Settings
 from recovery.access import KeyStore, add_usage
 from recovery.access.activities import told_since
+from recovery.access.answers import forget_answers
 from recovery.ledger import open_ledger
 from recovery.ledger.engine import make_engine
 from serving.api.app import create_app
 from serving.api.auth import Authenticator, JwtRules
+from serving.api.housekeeping import Housekeeper
 from serving.api.limits import Limiter, MemoryLimiter, RedisLimiter
 from serving.api.live import Source
 from serving.api.metering import Figures, UsageMeter
@@ -59,6 +61,7 @@ def build_state(settings: Settings, *, workers: int = 1) -> ApiState:
         published=settings.published_dir,
         told=Told(partial(told_since, engine), cache / "told", lambda: source.live.as_of),
         rescorer=Rescorer(settings.published_dir),
+        housekeeper=Housekeeper(lambda: forget_answers(engine, now=now().replace(tzinfo=None))),
         figures=Figures(),
         usage=UsageMeter(lambda counts: add_usage(engine, counts), lambda: now().date()),
         now=now,

@@ -10,6 +10,7 @@ from pathlib import Path
 import sqlalchemy as sa
 
 from serving.api.auth import Authenticator
+from serving.api.housekeeping import Housekeeper
 from serving.api.limits import Limiter, MemoryLimiter
 from serving.api.live import Live, Source
 from serving.api.metering import Figures, UsageMeter
@@ -29,6 +30,7 @@ class ApiState:
         ledger: of keys, usage, answers and told activities.
         published: root of published datasets.
         told, rescorer: what applications told since the published date, and answers that know of it.
+        housekeeper: forgets what is too old.
         figures, usage: meters.
         now: the clock, aware UTC.
     """
@@ -41,6 +43,7 @@ class ApiState:
     published: Path
     told: Told
     rescorer: Rescorer
+    housekeeper: Housekeeper
     figures: Figures
     usage: UsageMeter
     now: Callable[[], datetime]

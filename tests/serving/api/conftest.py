@@ -22,10 +22,12 @@ from models.scoring.published import PublishedModel, publish_model
 from models.scoring.reasons import REASON_TYPE
 from recovery.access import KeyStore, Role, add_usage
 from recovery.access.activities import told_since
+from recovery.access.answers import forget_answers
 from recovery.ledger import open_ledger
 from recovery.ledger.engine import make_engine
 from serving.api.app import create_app
 from serving.api.auth import Authenticator
+from serving.api.housekeeping import Housekeeper
 from serving.api.limits import MemoryLimiter
 from serving.api.live import Source
 from serving.api.metering import Figures, UsageMeter
@@ -114,6 +116,7 @@ class Site:
             source=source,
             told=Told(partial(told_since, self.engine), self.root / "cache" / "told", lambda: source.live.as_of),
             rescorer=Rescorer(self.published),
+            housekeeper=Housekeeper(lambda: forget_answers(self.engine, now=self.moment.replace(tzinfo=None))),
             authenticator=Authenticator(self.keys),
             limiter=MemoryLimiter(),
             failures=MemoryLimiter(),
