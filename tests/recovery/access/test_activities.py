@@ -2,25 +2,17 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import datetime, timedelta
-from pathlib import Path
 
-import pytest
 import sqlalchemy as sa
 
 from recovery.access.activities import TOLD_SCHEMA, ToldActivity, store_activities, told_before, told_since
 from recovery.access.answers import claim_answer, keep_answer
-from recovery.ledger import open_ledger
 from recovery.ledger.schema_access import api_answers
 from recovery.rights.matching import Identifiers
 from recovery.rights.requests import erase_from_ledger
 
 AT = datetime(2026, 6, 1, 12, 0, 0, 123456)
 ONE = ToldActivity("a1", "p1", "k", AT - timedelta(hours=1), AT, "open", "inbound", "machine", 0, None, True)
-
-
-@pytest.fixture
-def engine(tmp_path: Path) -> sa.Engine:
-    return open_ledger(f"sqlite:///{tmp_path}/ledger.sqlite").engine
 
 
 def test_an_activity_is_stored_once_and_read_as_it_was(engine: sa.Engine) -> None:
