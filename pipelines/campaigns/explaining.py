@@ -27,7 +27,7 @@ _PEOPLE_SQL: Final = "select p.*, 1::integer as cycle from marts.dim_people as p
 _FACTS_SQL: Final = """
     select
         person_id, channel, stance, basis, source, evidence, since, expires_at, collected_during,
-        optout_offered_at_collection
+        optout_offered_at_collection, has_full_record
     from marts.fct_permissions
     where person_id in ({ids}) and observed_at <= ? and (source <> 'ledger' or stance <> 'refused')
     order by all

@@ -48,7 +48,7 @@ PEOPLE_SQL: Final = """
 _PERMISSIONS_SQL: Final = """
     select
         f.person_id, f.channel, f.stance, f.basis, f.source, f.evidence, f.since, f.expires_at,
-        f.collected_during, f.optout_offered_at_collection
+        f.collected_during, f.optout_offered_at_collection, f.has_full_record
     from marts.fct_permissions as f
     where f.person_id in (select person_id from marts.dim_people where is_dormant)
     -- Refusals that came through the ledger are read there, as of now and with what has lifted them.
@@ -61,7 +61,7 @@ _LISTED_SQL: Final = """
         p.person_id, case when s.reason in ('opt_out', 'hard_bounce') then 'email' else 'all' end as channel,
         'refused' as stance, s.reason as basis, s.source, 'suppression list' as evidence,
         min(coalesce(s.occurred_at, s.exported_at)) as since, null::timestamp as expires_at,
-        null::varchar as collected_during, null::boolean as optout_offered_at_collection
+        null::varchar as collected_during, null::boolean as optout_offered_at_collection, false as has_full_record
     from ({lists}) as s
     inner join marts.dim_people as p on p.is_dormant and (s.email = p.email or s.phone = p.phone_e164)
     group by all
@@ -82,7 +82,8 @@ _LATE_SQL: Final = """
     )
     select
         person_id, channel, 'refused' as stance, basis, source, evidence, min(since) as since,
-        null::timestamp as expires_at, null::varchar as collected_during, null::boolean as optout_offered_at_collection
+        null::timestamp as expires_at, null::varchar as collected_during, null::boolean as optout_offered_at_collection,
+        false as has_full_record
     from hit
     group by all
     order by all

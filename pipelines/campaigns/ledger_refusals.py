@@ -29,6 +29,7 @@ _SCHEMA: Final = pa.schema(
         *((name, pa.date32()) for name in ("since", "expires_at")),
         ("collected_during", pa.string()),
         ("optout_offered_at_collection", pa.bool_()),
+        ("has_full_record", pa.bool_()),
     ]
 )
 
@@ -117,6 +118,7 @@ def _rows(person: str, keys: frozenset[str], known: Known, now: datetime) -> Ite
                     "person_id": person, "channel": channel, "stance": fact.stance.value, "basis": fact.basis,
                     "source": fact.source, "evidence": fact.evidence, "since": fact.since,
                     "expires_at": fact.expires_at, "collected_during": None, "optout_offered_at_collection": None,
+                    "has_full_record": False,
                 }  # fmt: skip
 
 

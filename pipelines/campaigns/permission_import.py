@@ -31,20 +31,20 @@ _DERIVED: Final = "('inquiry', 'purchase', 'relationship')"
 _RECORD_FACTS_SQL: Final = f"""
     select
         record_key, channel, stance, basis, source, evidence, since, expires_at, collected_during,
-        optout_offered_at_collection
+        optout_offered_at_collection, seller, disclosure_version
     from intermediate.int_permissions__facts
     where source <> 'ledger' and (stance = 'refused' or basis not in {_DERIVED})
 """
 # Refusals of exports that came after the day began.
 _LATE: Final = "intermediate.int_permissions__late"
 _LATE_FACTS_SQL: Final = f"""
-    select record_key, channel, 'refused', basis, source, evidence, since, null, null, null
+    select record_key, channel, 'refused', basis, source, evidence, since, null, null, null, null, null
     from {_LATE} where record_key is not null
 """
 _LATE_ADDRESSES_SQL: Final = f"""
     select
         null::varchar, channel, 'refused', basis, source, coalesce(evidence, ''), since, null::timestamp,
-        null::varchar, null::boolean, unnest([email, phone])
+        null::varchar, null::boolean, null::varchar, null::varchar, unnest([email, phone])
     from {_LATE} where email is not null or phone is not null
 """
 _PEOPLE_SQL: Final = """
@@ -72,7 +72,7 @@ _PEOPLE_SQL: Final = """
     )
     select
         person_id, channel, stance, basis, source, coalesce(evidence, '') as evidence, since, expires_at,
-        collected_during, optout_offered_at_collection as is_optout_offered,
+        collected_during, optout_offered_at_collection as is_optout_offered, seller, disclosure_version,
         unnest(case when len(addresses) > 0 then addresses else [null] end) as address
     from reached
 """
@@ -84,7 +84,8 @@ _LISTS_SQL: Final = """
         end as channel,
         'refused' as stance, reason as basis, source, 'suppression list' as evidence,
         coalesce(occurred_at, exported_at) as since, null::timestamp as expires_at,
-        null::varchar as collected_during, null::boolean as is_optout_offered, unnest([email, phone]) as address
+        null::varchar as collected_during, null::boolean as is_optout_offered, null::varchar as seller,
+        null::varchar as disclosure_version, unnest([email, phone]) as address
     from ({lists})
 """
 _OPERATOR_SQL: Final = """
@@ -92,7 +93,8 @@ _OPERATOR_SQL: Final = """
         null::varchar as person_id, 'email' as channel, 'allowed' as stance,
         coalesce(declared_basis, 'relationship') as basis, source, declaration_words as evidence,
         declared_at::timestamp as since, null::timestamp as expires_at, null::varchar as collected_during,
-        null::boolean as is_optout_offered, null::varchar as address
+        null::boolean as is_optout_offered, null::varchar as seller, null::varchar as disclosure_version,
+        null::varchar as address
     from raw.sources where declaration_words is not null
 """
 _SUPPRESSIONS_SQL: Final = """
@@ -109,9 +111,11 @@ _SUPPRESSIONS_SQL: Final = """
 _EVENTS_SQL: Final = """
     select
         md5(concat_ws('|', 'event', coalesce(h.hash, ''), coalesce(s.person_id, ''), s.channel, s.stance, s.basis,
-            s.source, s.evidence, coalesce(s.since::varchar, ''), coalesce(s.expires_at::varchar, ''))) as event_id,
-        h.hash as address_hash, s.person_id, $sender as sender_id, '' as seller, s.channel, s.stance, s.basis,
-        '' as disclosure_version, s.source, s.evidence, s.collected_during, s.is_optout_offered,
+            s.source, s.evidence, coalesce(s.since::varchar, ''), coalesce(s.expires_at::varchar, ''), s.seller,
+            s.disclosure_version)) as event_id,
+        h.hash as address_hash, s.person_id, $sender as sender_id, coalesce(s.seller, '') as seller, s.channel,
+        s.stance, s.basis, coalesce(s.disclosure_version, '') as disclosure_version, s.source, s.evidence,
+        s.collected_during, s.is_optout_offered,
         false as is_lead_originated, coalesce(d.declared_by, '') as declared_by, s.since, s.expires_at,
         $now as recorded_at
     from imported as s

@@ -76,7 +76,9 @@ facts as (
         null::timestamp as expires_at,
         min(exported_at) as observed_at,
         null::varchar as collected_during,
-        null::boolean as optout_offered_at_collection
+        null::boolean as optout_offered_at_collection,
+        null::varchar as seller,
+        null::varchar as disclosure_version
     from refused_flags
     where channel is not null
     group by record_key, channel, basis, evidence, source
@@ -91,6 +93,8 @@ facts as (
         min(exported_at),
         null,
         min(exported_at),
+        null,
+        null,
         null,
         null
     from versions
@@ -107,6 +111,8 @@ facts as (
         min(h.occurred_at),
         null,
         min(h.observed_at),
+        null,
+        null,
         null,
         null
     from suppressed as h
@@ -125,7 +131,9 @@ facts as (
         p.expires_at,
         {{ observed_at('null::timestamp', 'coalesce(p.since, p.exported_at)', 'l') }},
         p.collected_during,
-        p.optout_offered_at_collection
+        p.optout_offered_at_collection,
+        p.seller,
+        p.disclosure_version
     from mapped_permissions as p
     inner join landings as l on p.landing_id = l.landing_id
     qualify
@@ -144,6 +152,8 @@ facts as (
         null,
         min(observed_at),
         null,
+        null,
+        null,
         null
     from activities
     where {{ is_refusal() }}
@@ -159,6 +169,8 @@ facts as (
         max(occurred_at),
         null,
         max(observed_at),
+        null,
+        null,
         null,
         null
     from activities
@@ -177,6 +189,8 @@ facts as (
         coalesce(s.declared_at::timestamp, r.first_observed_at),
         null,
         r.first_observed_at,
+        null,
+        null,
         null,
         null
     from {{ ref('int_records') }} as r

@@ -15,5 +15,7 @@ select
     expires_at,
     evidence,
     collected_during,
-    optout_offered_at_collection
+    optout_offered_at_collection,
+    nullif(trim(seller), '') as seller,
+    nullif(trim(disclosure_version), '') as disclosure_version
 from records

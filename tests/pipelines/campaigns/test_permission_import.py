@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
+from contracts.words import Channel
 from pipelines.campaigns.permission_import import ImportReport, import_permissions
 from pipelines.ingest.suppress import land_suppressions
 from pipelines.resources import Engine
@@ -22,6 +23,7 @@ from recovery.ledger.engine import reading
 from recovery.permission import Stance
 from recovery.permission.book import read_known
 from recovery.permission.history import standing
+from tests.recovery.permission.ledger_world import World, lead
 
 NOW = datetime(2026, 6, 1, 6)
 THEN = datetime(2026, 3, 1)
@@ -49,7 +51,8 @@ class Site:
                 create table intermediate.int_record_versions (record_key varchar, email varchar, phone varchar);
                 create table intermediate.int_permissions__facts (record_key varchar, channel varchar, stance varchar,
                     basis varchar, evidence varchar, source varchar, since timestamp, expires_at timestamp,
-                    observed_at timestamp, collected_during varchar, optout_offered_at_collection boolean);
+                    observed_at timestamp, collected_during varchar, optout_offered_at_collection boolean,
+                    seller varchar, disclosure_version varchar);
                 """
             )
 
@@ -58,9 +61,10 @@ class Site:
         self.add("intermediate.int_record_versions", key, email, phone)
 
     def fact(self, key: str, basis: str, *, channel: str = "email", stance: str = "refused", **more: Any) -> None:
-        values = {"since": THEN, "expires_at": None, "during": None, "offered": None} | more
+        values = dict.fromkeys(("expires_at", "during", "offered", "seller", "text")) | {"since": THEN} | more
         self.add("intermediate.int_permissions__facts", key, channel, stance, basis, "column", "crm",
-                 values["since"], values["expires_at"], THEN, values["during"], values["offered"])  # fmt: skip
+                 values["since"], values["expires_at"], THEN, values["during"], values["offered"], values["seller"],
+                 values["text"])  # fmt: skip
 
     def add(self, table: str, *values: Any) -> None:
         with self.warehouse.open() as connection:
@@ -105,6 +109,30 @@ def test_a_refusal_without_an_address_is_kept_by_the_person(site: Site) -> None:
     site.fact("crm:contacts:1", "objection", channel="all")
     assert site.run().events == 1
     assert site.stands("p1") == {("all", "objection")}
+
+
+def test_a_written_consent_allows_texts_to_its_own_number_once_its_record_is_full(site: Site) -> None:
+    """T-04: number, seller, disclosure version, moment, source and evidence are all on record."""
+    site.record("crm:leads:1", "p1", phone=PHONE)
+    site.record("crm:leads:2", "p2", phone="+12125550102", email="bob@acme.example")
+    consent = {"channel": "sms", "stance": "allowed", "seller": "Acme Recovery"}
+    site.fact("crm:leads:1", "written_consent", text="2026-01", **consent)
+    site.fact("crm:leads:2", "written_consent", **consent)
+    site.run()
+    assert site.run(NOW + timedelta(days=1)).events == 0
+    with reading(site.ledger.engine) as connection:
+        rows = {row.person_id: row for row in connection.execute(sa.select(tables.permission_events))}
+        world = World(site.ledger.engine, now=NOW, key=site.key)
+    assert (rows["p1"].seller, rows["p1"].disclosure_version) == ("Acme Recovery", "2026-01")
+    assert rows["p2"].disclosure_version == ""
+    world.now = datetime(2026, 6, 1, 15)
+    world.batch()
+    text = {"channel": Channel.SMS, "facts": lead(facts=frozenset())}
+    mine, foreign, partial = (
+        world.touch("p1", PHONE, **text), world.touch("p1", "+12125550199", **text),
+        world.touch("p2", "+12125550102", **text),
+    )  # fmt: skip
+    assert world.ask(mine, foreign, partial) == ["allowed", "refused consent_required", "refused consent_incomplete"]
 
 
 def test_consents_and_declarations_are_statements_of_an_import(site: Site) -> None:

@@ -106,6 +106,7 @@ PERMISSIONS_SCHEMA = pa.schema(
         *((n, pa.timestamp("us")) for n in ("since", "expires_at", "observed_at")),
         ("collected_during", pa.string()),
         ("optout_offered_at_collection", pa.bool_()),
+        ("has_full_record", pa.bool_()),
     ]
 )
 LABELS_SCHEMA = pa.schema(
