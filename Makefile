@@ -63,8 +63,9 @@ docs: setup  ## regenerate the reference pages from code
 pictures: setup  ## take the pictures of the docs (needs chromium)
 	@$(BIN)/python docs/take_pictures.py
 
-bench: setup  ## daily job at 10,000 people against its bare baseline
+bench: setup  ## daily job at 10,000 people and delivery of 5,000 mails, each against its bare baseline
 	@$(BIN)/python -m bench.daily --people 10000
+	@$(BIN)/python -m bench.delivery --touches 5000 --ledger 500000
 
 bench-scale: setup  ## the same at 1,000,000 people
 	@$(BIN)/python -m bench.daily --people 1000000

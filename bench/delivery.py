@@ -1,5 +1,7 @@
 """Delivery against what does nothing but send: `python -m bench.delivery [--touches N] [--ledger N] [--rounds N]`.
 
+Ours claims, re-checks permission, hours and frequency, renders, sends and marks durably; part of `make bench`.
+
 The far end is Postfix's `smtp-sink`, a C program that throws everything away. Baselines send the same number of mails
 of the same size in the same rounds: a nodemailer pool of five connections where npm can install it, else Postfix's
 `smtp-source`; and our own SMTP sink without any ledger.
@@ -16,23 +18,28 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Final
 
 from bench.delivery_ledger import ledger_figures
-from bench.delivery_world import SENDER, approved, make_touch
+from bench.delivery_world import KEY, SENDER, approved, make_touch
 from bench.measure import run_measured
 from bench.rows import BENCH_DIR, ROOT, Origin, Row, make_row, origin, write_suite
 from bench.table import show
-from contracts.words import Channel
+from contracts.settings import Settings
+from contracts.words import Basis, Channel
+from recovery.cadence import parse_caps
 from recovery.delivery.deliver import Delivery, Order, Route
 from recovery.delivery.handle import allow_all
 from recovery.delivery.worker import Terms
 from recovery.ledger import open_ledger
 from recovery.ledger.engine import make_engine
+from recovery.permission import ContactFacts, Fact, PermissionPolicy, Stance, load_rules
+from recovery.permission.context import Context, dump_context
+from recovery.permission.recheck import Recheck
 from recovery.sinks.dkim_signing import DkimSigner
 from recovery.sinks.protocol import OutgoingTouch
 from recovery.sinks.smtp import SmtpSink
@@ -40,11 +47,15 @@ from recovery.sinks.smtp_client import SmtpServer
 
 TOUCHES: Final = 5_000
 WORKERS: Final = 2
+MEMORY_TOUCHES: Final = 1_000_000
 _DAY: Final = timedelta(days=1)
+_MORNING: Final = datetime(2026, 6, 1, 15)  # noqa: DTZ001 - naive UTC, as the ledger keeps it
 # value / baseline are seconds: 1.2 times as fast as nodemailer, 0.6 times as fast as smtp-source.
 _NODEMAILER: Final = 1 / 1.2
 _SMTP_SOURCE: Final = 1 / 0.6
 _LEDGER_COST: Final = 1.2
+# Delivery as it is, with each message signed, and without the re-check.
+_KINDS: Final = ("whole", "signed", "unchecked")
 _MEMORY: Final = 300.0
 _NODE: Final = """
 const nodemailer = require("nodemailer");
@@ -95,11 +106,31 @@ def _wait(port: int) -> None:
 def make_ledger(folder: Path, touches: int) -> str:
     """A ledger with one approved batch of e-mails; returns its URL."""
     url = f"sqlite:///{folder / 'ledger.sqlite'}"
-    now = _now()
-    rows = (make_touch(n, opens=now - _DAY, closes=now + _DAY) for n in range(touches))
+    rows = [make_touch(n, opens=_MORNING - _DAY, closes=_MORNING + _DAY) for n in range(touches)]
+    contexts = {row.touch_id: _context(row.draft.to_address) for row in rows}
     with open_ledger(url) as ledger:
-        approved(ledger, ledger.engine, list(rows), sink="smtp")
+        approved(ledger, ledger.engine, rows, sink="smtp", rules=load_rules().sha256, contexts=contexts)
     return url
+
+
+def _context(address: str) -> str:
+    """What the plan would have known: somebody in New York who asked three months ago."""
+    facts = ContactFacts(
+        countries=frozenset(["US"]),
+        states=frozenset(["NY"]),
+        is_state_known=True,
+        zones=frozenset(["America/New_York"]),
+        has_address=True,
+        has_opt_out_source=True,
+        facts=frozenset([Fact("all", Stance.ALLOWED, Basis.INQUIRY, since=_MORNING.date() - timedelta(days=90))]),
+    )
+    return dump_context(Context(facts, frozenset([KEY.hash(address)]), rules_sha256=load_rules().sha256))
+
+
+def _clock() -> Callable[[], datetime]:
+    """Runs from a Monday morning in New York on: the hour at which somebody measures changes nothing."""
+    started = time.monotonic()
+    return lambda: _MORNING + timedelta(seconds=time.monotonic() - started)
 
 
 def _now() -> datetime:
@@ -112,17 +143,21 @@ def _sink(port: int, signer: DkimSigner | None = None) -> SmtpSink:
     )
 
 
-def with_ledger(folder: Path, url: str, port: int, signer: DkimSigner | None = None) -> float:
-    """Seconds from claim to the last mark."""
+def with_ledger(
+    folder: Path, url: str, port: int, signer: DkimSigner | None = None, *, is_rechecked: bool = True
+) -> float:
+    """Seconds from claim to the last mark, each touch re-checked as in production unless told otherwise."""
     engine = make_engine(url, connections=2 * WORKERS + 2)
+    caps = parse_caps(Settings().frequency_caps)
+    rules = load_rules()
     delivery = Delivery(
         engine=engine,
         routes=[Route("smtp", lambda: _sink(port, signer), Terms(), workers=WORKERS)],
-        recheck=lambda: allow_all,
+        recheck=lambda: Recheck(engine, rules, PermissionPolicy(), caps) if is_rechecked else allow_all,
         sender=SENDER,
         control_dir=folder / "control",
         is_paused=lambda: False,
-        clock=_now,
+        clock=_clock(),
     )
     started = time.perf_counter()
     (counts,) = delivery.run(Order()).counts
@@ -203,28 +238,28 @@ def throughput(origin_: Origin, *, touches: int, rounds: int) -> list[Row]:
         root = Path(name)
         (root / "node").mkdir()
         node = nodemailer(root / "node")
-        ours: list[float] = []
+        taken: dict[str, list[float]] = {kind: [] for kind in _KINDS}
         base: list[float] = []
         plain: list[float] = []
-        signed: list[float] = []
         signer = DkimSigner("acme.example", "s", _key())
         for number in range(rounds):
-            for kind in ("plain", "signed"):
+            for kind, seconds in taken.items():
                 folder = root / f"{number}-{kind}"
                 folder.mkdir()
                 url = make_ledger(folder, touches)
-                seconds = with_ledger(folder, url, port, signer if kind == "signed" else None)
-                (signed if kind == "signed" else ours).append(seconds)
+                key = signer if kind == "signed" else None
+                seconds.append(with_ledger(folder, url, port, key, is_rechecked=kind != "unchecked"))
             plain.append(without_ledger(port, touches))
             base.append(bare(node, port, touches))
     rival = "nodemailer pool of 5" if node else "smtp-source, 5 sessions"
     target = _NODEMAILER if node else _SMTP_SOURCE
     unit = f"s per {touches:,}"
     return [
-        make_row(origin_, f"end to end, against {rival}", ours, unit, baseline=base, target_ratio=target),
-        make_row(origin_, "durable ledger, against sending without it", ours, unit, baseline=plain,
+        make_row(origin_, f"end to end, against {rival}", taken["whole"], unit, baseline=base, target_ratio=target),
+        make_row(origin_, f"end to end with DKIM, against {rival}", taken["signed"], unit, baseline=base),
+        make_row(origin_, "durable ledger, against sending without it", taken["unchecked"], unit, baseline=plain,
                  target_ratio=_LEDGER_COST),
-        make_row(origin_, f"end to end with DKIM, against {rival}", signed, unit, baseline=base),
+        make_row(origin_, "re-check, against delivery without it", taken["whole"], unit, baseline=taken["unchecked"]),
     ]  # fmt: skip
 
 
@@ -293,8 +328,9 @@ def main() -> None:
         return
     begun = origin()
     rows = throughput(begun, touches=options.touches, rounds=options.rounds)
+    if options.ledger >= MEMORY_TOUCHES:
+        rows.append(memory(begun, touches=MEMORY_TOUCHES))
     if options.ledger:
-        rows.append(memory(begun, touches=min(options.ledger, 1_000_000)))
         rows += ledger_figures(begun, touches=options.ledger)
     write_suite("delivery", rows, folder=BENCH_DIR)
     show("Delivery", rows)

@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from datetime import date, datetime, timedelta
 from pathlib import Path
+from types import MappingProxyType
 
 import sqlalchemy as sa
 
@@ -90,12 +91,14 @@ def record(
     now: datetime = NOON - timedelta(hours=2),
     retry_budget: int = 5,
     sinks: Mapping[Channel, str] | None = None,
+    rules: str = "r",
+    contexts: Mapping[str, str] = MappingProxyType({}),
 ) -> Batch:
     """Write a batch down; it waits for approval."""
-    batch = make_batch(touches, as_of=as_of, sender_id="main", policy_version="p", model="m", rules="r")
+    batch = make_batch(touches, as_of=as_of, sender_id="main", policy_version="p", model="m", rules=rules)
     row = BatchRecord(
         batch.batch_id, batch.sha256, as_of, "main", BatchState.RECORDED, len(batch.planned), batch.held_out,
-        batch.batch_id, now, policy_version="p", model="m", rules="r",
+        batch.batch_id, now, policy_version="p", model="m", rules=rules,
     )  # fmt: skip
     ledger.record_batch(
         row,
@@ -107,7 +110,12 @@ def record(
             recorded_at=now,
             retry_budget=retry_budget,
         ),
-        contents=contents_of(batch, unsubscribe_link=lambda name: f"https://acme.example/u?t={name}", created_at=now),
+        contents=contents_of(
+            batch,
+            unsubscribe_link=lambda name: f"https://acme.example/u?t={name}",
+            created_at=now,
+            contexts=contexts,
+        ),
     )
     return batch
 
