@@ -173,7 +173,7 @@ def test_parquet_input(site: Site) -> None:
     ]
 
 
-def test_blank_missing_extra_and_reordered_columns(site: Site) -> None:
+def test_l3_blank_missing_extra_and_reordered_columns_stop_nobody(site: Site) -> None:
     header = "Zonk,Email,Record ID,,Create Date,Email"
     site.put("contacts.csv", f"{header}\n1,a@b.example,7,x,2024-01-15,other@b.example\n,,8,,2024-01-16,\n")
     assert site.ingest().problems == []
