@@ -70,6 +70,24 @@ answered as (
         c.contact
     from answers as a
     inner join contacts as c on a.person_number = c.person_number and a.contact_at = c.occurred_at
+),
+
+-- Only own acts answer anything; joining the others too would hold every row in memory.
+told as (
+    select
+        o.*,
+        null::varchar as cause_actor,
+        null::varchar as cause_id
+    from owned as o
+    where o.is_inbound is not true
+    union all
+    select
+        o.*,
+        a.contact.actor as cause_actor,
+        a.contact.source_record_id as cause_id
+    from owned as o
+    left join answered as a on o.place = a.place
+    where o.is_inbound
 )
 
 select
@@ -88,15 +106,13 @@ select
     o.actor,
     case
         when not o.is_inbound then null
-        when a.contact.actor = 'engine' then 'caused_by_engine'
-        when a.contact.actor = 'rep' then 'caused_by_rep'
+        when o.cause_actor = 'engine' then 'caused_by_engine'
+        when o.cause_actor = 'rep' then 'caused_by_rep'
         else 'organic'
     end as initiative,
-    coalesce(o.in_reply_to, a.contact.source_record_id) as in_response_to,
+    coalesce(o.in_reply_to, o.cause_id) as in_response_to,
     o.outcome_level,
     o.reply_class,
     o.is_machine,
     o.is_inbound
-from owned as o
-left join answered as a on o.place = a.place
-order by o.person_number, o.occurred_at, o.place
+from told as o
