@@ -13,6 +13,7 @@ from models.calibration.choice import CalibrationChoice, choose_calibrator
 from models.evaluation.metrics import Evaluation, evaluate, log_loss_gain, row_log_loss
 from models.evaluation.slices import by_slice, slices_of
 from models.features import FeatureSpec
+from models.scoring.model import ResurrectionModel
 from models.scoring.scorecard import calibrated_card, card_score
 from models.training.candidates import Recipe, RecipeName
 from models.training.fitting import Lesson, fit
@@ -79,40 +80,30 @@ class Trainer:
         # The live calibrator has seen only scores made out of time: of the calibration and of the test dates.
         late = np.concatenate([self.calibrate, self.test])
         final = self._calibrated(np.concatenate([found.raw[chosen][self.calibrate], raw_test[chosen]]), late)
-        model = resurrection_model(
-            fit(found.chosen, self._lesson(np.arange(len(self.frame)))),
-            self.features,
-            final.calibrator,
-            background=self.cleaned,
-            threads=self.plan.threads,
-        )
-        test = self._test_table(p_test[chosen], raw_test[chosen], card_p)
-        parts = by_slice(
-            y=self.y[self.test],
-            p=p_test[chosen],
-            groups=self.groups[self.test],
-            labels=slices_of(self.frame.iloc[self.test], p_test[chosen], anchor=self.reference),
-            seed=self.plan.seed,
-        )
-        gain = log_loss_gain(
-            y=self.y[self.test],
-            p_new=p_test[chosen],
-            p_old=card_p,
-            groups=self.groups[self.test],
-            seed=self.plan.seed,
-        )
+        y, groups, p = self.y[self.test], self.groups[self.test], p_test[chosen]
+        labels = slices_of(self.frame.iloc[self.test], p, anchor=self.reference)
         return Outcome(
             refused=None,
             features=self.features,
             candidates=(card, *judged),
-            model=model,
+            model=self._refitted(found.chosen, final),
             chosen=chosen,
             choice=found.reason,
             calibration=final.reason,
-            gain_over_card=gain,
-            test=test,
-            parts=tuple(parts),
+            gain_over_card=log_loss_gain(y=y, p_new=p, p_old=card_p, groups=groups, seed=self.plan.seed),
+            test=self._test_table(p, raw_test[chosen], card_p),
+            parts=tuple(by_slice(y=y, p=p, groups=groups, labels=labels, seed=self.plan.seed)),
             **facts,
+        )
+
+    def _refitted(self, recipe: Recipe, calibration: CalibrationChoice) -> ResurrectionModel:
+        """The chosen recipe on all rows, with the live calibrator."""
+        return resurrection_model(
+            fit(recipe, self._lesson(np.arange(len(self.frame)))),
+            self.features,
+            calibration.calibrator,
+            background=self.cleaned,
+            threads=self.plan.threads,
         )
 
     def _rehearsed(self, recipes: dict[str, Recipe]) -> dict[str, Floats]:
