@@ -83,10 +83,11 @@ def publish_stream(
     return _adopt(root, staging, dataset, as_of, rows, batches.schema.names, facts)
 
 
-def forget_older(root: Path, *, dataset: str, keep: int) -> None:
-    """Remove all but the newest dates of a dataset that can be made again and is read at its newest date only."""
+def forget_older(root: Path, *, dataset: str, keep: int, beside: date) -> None:
+    """Remove all but the newest dates, and one beside them, of a dataset that is read at its newest date only."""
     for day in published_dates(root, dataset)[:-keep]:
-        shutil.rmtree(root / dataset / day.isoformat())
+        if day != beside:
+            shutil.rmtree(root / dataset / day.isoformat())
 
 
 def _staging(root: Path, dataset: str, as_of: date) -> Path:

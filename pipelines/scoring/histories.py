@@ -91,7 +91,7 @@ order by p.place
 
 
 def publish_histories(engine: Engine, *, as_of: date, dataset: str) -> PublishedManifest | None:
-    """Publish a dataset of histories of a date and drop all but the newest dates; None without snapshots.
+    """Publish a dataset of histories of a date and drop all but it and the newest dates; None without snapshots.
 
     Nothing is read when the marts are those that the published file was made from.
     """
@@ -112,7 +112,7 @@ def publish_histories(engine: Engine, *, as_of: date, dataset: str) -> Published
             batches = connection.execute(_ACCOUNTS_SQL, {"as_of": as_of}).to_arrow_reader(_ROWS_AT_ONCE)
         manifest = publish_stream(published, dataset=dataset, as_of=as_of, batches=batches)
         write_outcome(connection, StepOutcome((), {}), step=dataset, fingerprint=name)
-    forget_older(published, dataset=dataset, keep=_KEPT)
+    forget_older(published, dataset=dataset, keep=_KEPT, beside=as_of)
     return manifest
 
 
