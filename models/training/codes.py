@@ -161,7 +161,9 @@ def _knots(u: Floats, wished: int) -> list[float]:
 def _skew(values: Floats) -> float:
     centred = values - values.mean()
     spread = float(centred.std())
-    return 0.0 if spread < 1e-12 * max(1.0, float(np.abs(values).max())) else float((centred**3).mean() / spread**3)
+    if spread < 1e-12 * max(1.0, float(np.abs(values).max())):
+        return 0.0
+    return float((centred * centred * centred).mean() / spread**3)  # numpy's third power is twenty times as slow
 
 
 def words_of(text: str) -> set[str]:

@@ -35,17 +35,18 @@ def _linear(budget: Budget, lesson: Lesson, test: pd.DataFrame) -> Iterator[tupl
     for knots in sorted({int(recipe.params["knots"]) for recipe in settings}):
         coder, matrix = lesson.coded("linear", knots)
         coded_test = coder.transform(test)
+        model = None
         for recipe in settings:
             if recipe.params["knots"] != knots:
                 continue
-            model = ridge(recipe, matrix, lesson)
+            model = ridge(recipe, matrix, lesson, start=model)
             pairs = telling_pairs(coder, matrix, model, lesson, int(recipe.params["pairs"]))
             if not len(pairs):
                 yield recipe, model.decision_function(coded_test)
                 continue
             with_pairs = copy.copy(coder)
-            model = ridge(recipe, with_pairs.add_pairs(matrix, pairs, lesson.weights), lesson)
-            yield recipe, Member(with_pairs, model).decision_function(test)
+            paired = ridge(recipe, with_pairs.add_pairs(matrix, pairs, lesson.weights), lesson, start=model)
+            yield recipe, Member(with_pairs, paired).decision_function(test)
 
 
 def _trees(name: RecipeName, budget: Budget, lesson: Lesson, test: pd.DataFrame) -> Iterator[tuple[Recipe, Floats]]:
