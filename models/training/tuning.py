@@ -6,6 +6,7 @@ import copy
 from collections.abc import Iterator
 
 import pandas as pd
+from sklearn.linear_model import LogisticRegression
 
 from models.calibration.calibrator import Floats
 from models.training.candidates import Recipe, RecipeName
@@ -35,11 +36,14 @@ def _linear(budget: Budget, lesson: Lesson, test: pd.DataFrame) -> Iterator[tupl
     for knots in sorted({int(recipe.params["knots"]) for recipe in settings}):
         coder, matrix = lesson.coded("linear", knots)
         coded_test = coder.transform(test)
-        model = None
+        mains: dict[float, LogisticRegression] = {}  # a shape with products begins from the one without
         for recipe in settings:
             if recipe.params["knots"] != knots:
                 continue
-            model = ridge(recipe, matrix, lesson, start=model)
+            strength = float(recipe.params["C"])
+            if strength not in mains:
+                mains[strength] = ridge(recipe, matrix, lesson, start=next(reversed(mains.values()), None))
+            model = mains[strength]
             pairs = telling_pairs(coder, matrix, model, lesson, int(recipe.params["pairs"]))
             if not len(pairs):
                 yield recipe, model.decision_function(coded_test)
