@@ -57,13 +57,20 @@ _PERMISSIONS_SQL: Final = """
 """
 # Lists hold at once, also those that came after the day began.
 _LISTED_SQL: Final = """
+    with listed as ({lists}),
+    dormant as (select person_id, email, phone_e164 from marts.dim_people where is_dormant),
+    -- By address and by number apart: one join on either compares everybody with every entry.
+    hit as (
+        select d.person_id, l.* from listed as l inner join dormant as d on l.email = d.email
+        union all
+        select d.person_id, l.* from listed as l inner join dormant as d on l.phone = d.phone_e164
+    )
     select
-        p.person_id, case when s.reason in ('opt_out', 'hard_bounce') then 'email' else 'all' end as channel,
-        'refused' as stance, s.reason as basis, s.source, 'suppression list' as evidence,
-        min(coalesce(s.occurred_at, s.exported_at)) as since, null::timestamp as expires_at,
+        person_id, case when reason in ('opt_out', 'hard_bounce') then 'email' else 'all' end as channel,
+        'refused' as stance, reason as basis, source, 'suppression list' as evidence,
+        min(coalesce(occurred_at, exported_at)) as since, null::timestamp as expires_at,
         null::varchar as collected_during, null::boolean as optout_offered_at_collection, false as has_full_record
-    from ({lists}) as s
-    inner join marts.dim_people as p on p.is_dormant and (s.email = p.email or s.phone = p.phone_e164)
+    from hit
     group by all
     order by all
 """
