@@ -62,13 +62,12 @@ def publish_stream(
     dataset: str,
     as_of: date,
     batches: pa.RecordBatchReader,
-    facts: dict[str, Any] | None = None,
     rows_per_group: int = 8_192,
 ) -> PublishedManifest:
     """The same for rows that come in batches; memory is bounded by a batch.
 
     Args:
-        root, dataset, as_of, facts: as for `publish`.
+        root, dataset, as_of: as for `publish`.
         batches: rows in their final total order, cut alike on every rerun.
         rows_per_group: rows that a look-up by the leading column has to read.
     """
@@ -80,7 +79,7 @@ def publish_stream(
         for batch in batches:
             writer.write_table(pa.Table.from_batches([batch]), row_group_size=rows_per_group)
             rows += batch.num_rows
-    return _adopt(root, staging, dataset, as_of, rows, batches.schema.names, facts)
+    return _adopt(root, staging, dataset, as_of, rows, batches.schema.names, None)
 
 
 def forget_older(root: Path, *, dataset: str, keep: int, beside: date) -> None:

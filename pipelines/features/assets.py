@@ -2,7 +2,7 @@
 
 # Without postponed annotations: Dagster reads the type of `context` through the decorator below it.
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Final
 
 import dagster as dg
@@ -31,16 +31,21 @@ def stage_of(engine: Engine) -> FeatureStage:
     )
 
 
-@dg.asset(
-    key=["raw", "ledger__assignments"],
-    group_name=GROUP,
-    partitions_def=daily,
-    backfill_policy=ONE_RUN_PER_DAY,
-    owners=["team:data"],
-    kinds={"duckdb", "python"},
-    tags={"stage": GROUP, "layer": "raw"},
-    pool=POOL,
-)
+def _from_ledger(name: str) -> Callable[[Callable[..., Any]], dg.AssetsDefinition]:
+    """An asset that copies a part of the ledger to `raw.<name>`."""
+    return dg.asset(
+        key=["raw", name],
+        group_name=GROUP,
+        partitions_def=daily,
+        backfill_policy=ONE_RUN_PER_DAY,
+        owners=["team:data"],
+        kinds={"duckdb", "python"},
+        tags={"stage": GROUP, "layer": "raw"},
+        pool=POOL,
+    )
+
+
+@_from_ledger("ledger__assignments")
 @readable
 def ledger_assignments(context: dg.AssetExecutionContext, engine: Engine) -> dg.MaterializeResult:  # type: ignore[type-arg]
     """One row is one assignment of a person to a touch or to a holdout, copied from the ledger.
@@ -55,16 +60,7 @@ def ledger_assignments(context: dg.AssetExecutionContext, engine: Engine) -> dg.
     )
 
 
-@dg.asset(
-    key=["raw", "ledger__told_activities"],
-    group_name=GROUP,
-    partitions_def=daily,
-    backfill_policy=ONE_RUN_PER_DAY,
-    owners=["team:data"],
-    kinds={"duckdb", "python"},
-    tags={"stage": GROUP, "layer": "raw"},
-    pool=POOL,
-)
+@_from_ledger("ledger__told_activities")
 @readable
 def ledger_told_activities(context: dg.AssetExecutionContext, engine: Engine) -> dg.MaterializeResult:  # type: ignore[type-arg]
     """One row is one activity that an application told the scoring API before the as-of date.
@@ -78,16 +74,7 @@ def ledger_told_activities(context: dg.AssetExecutionContext, engine: Engine) ->
     )
 
 
-@dg.asset(
-    key=["raw", "ledger__touches"],
-    group_name=GROUP,
-    partitions_def=daily,
-    backfill_policy=ONE_RUN_PER_DAY,
-    owners=["team:data"],
-    kinds={"duckdb", "python"},
-    tags={"stage": GROUP, "layer": "raw"},
-    pool=POOL,
-)
+@_from_ledger("ledger__touches")
 @readable
 def ledger_touches(context: dg.AssetExecutionContext, engine: Engine) -> dg.MaterializeResult:  # type: ignore[type-arg]
     """One row is one touch that left through a sink of our own, recorded in the ledger before the as-of date began.
@@ -102,16 +89,7 @@ def ledger_touches(context: dg.AssetExecutionContext, engine: Engine) -> dg.Mate
     )
 
 
-@dg.asset(
-    key=["raw", "ledger__events"],
-    group_name=GROUP,
-    partitions_def=daily,
-    backfill_policy=ONE_RUN_PER_DAY,
-    owners=["team:data"],
-    kinds={"duckdb", "python"},
-    tags={"stage": GROUP, "layer": "raw"},
-    pool=POOL,
-)
+@_from_ledger("ledger__events")
 @readable
 def ledger_events(context: dg.AssetExecutionContext, engine: Engine) -> dg.MaterializeResult:  # type: ignore[type-arg]
     """One row is one thing that a provider, a mail server or a person told, received before the as-of date began.
