@@ -80,7 +80,9 @@ def serve_until_stopped(workspace: Workspace) -> None:
             )
     logs = workspace.var_dir / "logs"
     logs.mkdir(parents=True, exist_ok=True)
-    (workspace.var_dir / "mlflow").mkdir(parents=True, exist_ok=True)
+    from models.tracking.birth import create_store
+
+    create_store(settings.tracking_uri, workspace.var_dir / "mlflow" / "artifacts")
     signal.signal(signal.SIGTERM, _stop_like_a_key)
     running = {name: _start(name, line, workspace, logs) for name, line in commands(workspace).items()}
     try:

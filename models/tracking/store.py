@@ -24,6 +24,7 @@ from sqlalchemy.exc import SADeprecationWarning
 from contracts.errors import BadInputError
 from models.scoring.files import FILE_NAME, save_model
 from models.scoring.model import ResurrectionModel
+from models.tracking.birth import create_store
 from models.tracking.peek import CHALLENGER, CHAMPION, MODEL_NAME, PREVIOUS
 
 EXPERIMENT: Final = "resurrection"
@@ -116,8 +117,7 @@ class Tracking:
     @cached_property
     def client(self) -> mlflow.MlflowClient:
         """Client of the store; a new SQLite store gets its tables."""
-        if self.uri.startswith("sqlite:///"):
-            Path(self.uri.removeprefix("sqlite:///")).parent.mkdir(parents=True, exist_ok=True)
+        create_store(self.uri, self.artifacts)
         with warnings.catch_warnings():
             # MLflow maps its tables with options that SQLAlchemy 2.1 has deprecated.
             warnings.simplefilter("ignore", SADeprecationWarning)
