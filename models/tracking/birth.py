@@ -48,7 +48,7 @@ def _make(path: Path, artifacts: Path) -> None:
         warnings.simplefilter("ignore", SADeprecationWarning)
         from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
 
-        SqlAlchemyStore(f"{_PREFIX}{making}", artifacts.absolute().as_uri()).engine.dispose()
+        SqlAlchemyStore(f"{_PREFIX}{making}", artifacts.absolute().as_uri()).engine.dispose()  # type: ignore[no-untyped-call]
     fsync_path(making)
     making.replace(path)
     fsync_path(path.parent)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import partial
+from threading import Lock
 from typing import Any, Final
 
 import lightgbm as lgb
@@ -12,7 +13,6 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 from sklearn.ensemble import HistGradientBoostingClassifier
-from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression
 
 from models.calibration.calibrator import Floats, expit
@@ -20,6 +20,7 @@ from models.features import FeatureSpec
 from models.training.candidates import Recipe, RecipeName
 from models.training.fitted import BoosterText, FittedRecipe, Member
 from models.training.matrix import clean_frame
+from models.training.side_by_side import bounded, side_by_side
 from models.training.table import Basis, TableCoder
 
 _BUCKETS: Final = {"linear": 256, "trees": 32}
@@ -38,6 +39,7 @@ class Lesson:
         groups: account or person of each row.
         seed: of everything random.
         threads: of LightGBM.
+        for_trees: coder and matrix that both kinds of trees share, once made.
     """
 
     cleaned: pd.DataFrame
@@ -47,9 +49,21 @@ class Lesson:
     groups: Any
     seed: int
     threads: int
+    for_trees: list[tuple[TableCoder, Floats]] = field(default_factory=list, repr=False, compare=False)
+    lock: Any = field(default_factory=Lock, repr=False, compare=False)
 
-    def coded(self, basis: Basis, knots: int) -> tuple[TableCoder, Floats]:
-        """A coder fitted on these rows, and their matrix."""
+    def linear(self, knots: int) -> tuple[TableCoder, Floats]:
+        """A coder of curves fitted on these rows, and their matrix; the caller may add products to it."""
+        return self._coded("linear", knots)
+
+    def trees(self) -> tuple[TableCoder, Floats]:
+        """The coder for trees fitted on these rows, and their matrix; neither may be changed."""
+        with self.lock:
+            if not self.for_trees:
+                self.for_trees.append(self._coded("trees", 0))
+            return self.for_trees[0]
+
+    def _coded(self, basis: Basis, knots: int) -> tuple[TableCoder, Floats]:
         coder = TableCoder(basis, knots=knots, buckets=_BUCKETS[basis], seed=self.seed)
         return coder, coder.fit_transform(self.cleaned, self.features, self.y, self.groups, self.weights)
 
@@ -79,17 +93,27 @@ def fit_recipe(
     """
     mass = np.ones(y.size) if weights is None else np.asarray(weights, dtype=np.float64)
     names = np.arange(y.size) if groups is None else groups
-    return fit(recipe, Lesson(clean_frame(frame, features), y, tuple(features), mass, names, seed, threads))
+    lesson = Lesson(clean_frame(frame, features), y, tuple(features), mass, names, seed, threads)
+    with bounded(threads):
+        return fit_all([(recipe, lesson)])[0]
+
+
+def fit_all(wanted: Sequence[tuple[Recipe, Lesson]]) -> list[FittedRecipe]:
+    """Fit recipes, each on its own prepared rows, side by side; an average fits its members."""
+    single = [(one, lesson) for recipe, lesson in wanted for one in (recipe.members or (recipe,))]
+    threads = max((lesson.threads for _, lesson in wanted), default=1)
+    found = iter(side_by_side([partial(fit, one, lesson) for one, lesson in single], threads))
+    return [
+        average_of([next(found) for _ in recipe.members]) if recipe.members else next(found) for recipe, _ in wanted
+    ]
 
 
 def fit(recipe: Recipe, lesson: Lesson) -> FittedRecipe:
-    """Fit a recipe on prepared rows; an average fits its members."""
-    if recipe.name is RecipeName.AVERAGE:
-        return average_of([fit(member, lesson) for member in recipe.members])
+    """Fit a recipe that is no average on prepared rows."""
     if recipe.name is RecipeName.LOGISTIC:
-        coder, matrix = lesson.coded("linear", int(recipe.params["knots"]))
+        coder, matrix = lesson.linear(int(recipe.params["knots"]))
         return _alone(recipe, fit_linear(recipe, coder, matrix, lesson))
-    coder, matrix = lesson.coded("trees", 0)
+    coder, matrix = lesson.trees()
     model = fit_trees(recipe, matrix, lesson)
     return _alone(recipe, Member(coder, BoosterText(model.model_to_string()) if is_booster(model) else model))
 
@@ -129,10 +153,7 @@ def ridge(
     if start is not None:
         more = matrix.shape[1] - start.coef_.shape[1]
         model.coef_, model.intercept_ = np.pad(start.coef_, ((0, 0), (0, more))), start.intercept_.copy()
-    with warnings.catch_warnings():
-        # A budget that ends before the optimum is part of the recipe.
-        warnings.simplefilter("ignore", ConvergenceWarning)
-        return model.fit(matrix, lesson.y, sample_weight=lesson.weights)
+    return model.fit(matrix, lesson.y, sample_weight=lesson.weights)
 
 
 def telling_pairs(

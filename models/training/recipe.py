@@ -7,12 +7,12 @@ from typing import Any, Final
 
 import numpy as np
 import pandas as pd
-from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
 from models.features import FeatureSpec
 from models.scoring.scorecard import calibrated_card
 from models.training.matrix import usable_features, without_calendar
 from models.training.outcome import CARD, Candidate, Outcome, TrainingPlan, groups_of
+from models.training.side_by_side import bounded
 from models.training.slices import Slices, plan_slices
 from models.training.trainer import Trainer
 
@@ -62,7 +62,7 @@ def train(frame: pd.DataFrame, features: Sequence[FeatureSpec], plan: TrainingPl
     }
     if refused is not None or slices is None:
         return Outcome(refused=refused, **facts)
-    with threadpool_limits(plan.threads):
+    with bounded(plan.threads):
         return Trainer(frame, kept, slices, plan).run(facts)
 
 

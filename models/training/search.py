@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
 from models.calibration.calibrator import Calibrator, Floats, fit_sigmoid
 from models.calibration.choice import choose_calibrator
@@ -19,12 +19,13 @@ from models.scoring.flatten import flatten
 from models.scoring.model import ResurrectionModel
 from models.training.candidates import ORDER, Recipe, RecipeName
 from models.training.fitted import FittedRecipe
-from models.training.fitting import Lesson, fit, fit_recipe
+from models.training.fitting import Lesson, fit_all, fit_recipe
 from models.training.folds import Fold, Rows, stratified_folds, time_folds
 from models.training.matrix import clean_frame
 from models.training.selection import choose, least
 from models.training.settings import Budget, shape_of
-from models.training.tuning import try_settings
+from models.training.side_by_side import bounded, side_by_side
+from models.training.tuning import Tried, try_settings
 
 __all__ = ["Fold", "SearchPlan", "SearchResult", "finish", "fit_recipe", "search", "stratified_folds", "time_folds"]
 
@@ -108,7 +109,7 @@ def search(
     mass = np.ones(y.size) if weights is None else np.asarray(weights, dtype=np.float64)
     names = pd.factorize(np.asarray(groups))[0]
     everything = Lesson(clean_frame(frame, features), y, tuple(features), mass, names, plan.seed, plan.threads)
-    with threadpool_limits(plan.threads):
+    with bounded(plan.threads):
         return _Search(everything, tuple(folds), plan, in_time=order is not None).run()
 
 
@@ -129,8 +130,7 @@ def finish(
         result: of `search` on the same rows.
         frame, y, features, groups, seed, weights, threads: as for `search`.
     """
-    with threadpool_limits(threads):
-        fitted = fit_recipe(result.chosen, frame, y, features, seed, weights, groups=groups, threads=threads)
+    fitted = fit_recipe(result.chosen, frame, y, features, seed, weights, groups=groups, threads=threads)
     judged = result.judged
     choice = choose_calibrator(
         result.raw[result.chosen.name.value][judged],
@@ -166,11 +166,7 @@ class _Search:
         self.budget = Budget(rows=y.size, events=min(int(y.sum()), int((~y).sum())))
 
     def run(self) -> SearchResult:
-        recipes: dict[str, Recipe] = {}
-        scores: dict[str, list[Floats]] = {}
-        for name in self.plan.recipes:
-            if name is not RecipeName.AVERAGE:
-                recipes[name.value], scores[name.value] = self._tuned(name)
+        recipes, scores = self._tuned([name for name in self.plan.recipes if name is not RecipeName.AVERAGE])
         if RecipeName.AVERAGE in self.plan.recipes and len(recipes) > 1:
             average = Recipe(RecipeName.AVERAGE, {}, tuple(recipes.values()))
             parts = list(scores.values())
@@ -195,22 +191,33 @@ class _Search:
             latest_losses={name: float(loss[latest].mean()) for name, loss in losses.items()},
         )
 
-    def _tuned(self, name: RecipeName) -> tuple[Recipe, list[Floats]]:
-        """The best setting of a recipe, and its scores of every fold."""
+    def _tuned(self, names: Sequence[RecipeName]) -> tuple[dict[str, Recipe], dict[str, list[Floats]]]:
+        """The best setting of every recipe, and its scores of every fold."""
         folds = self._tuning_folds()
-        tried = []
-        for fold in folds:
-            rows = self._sample(fold.train)
-            tried.append(try_settings(name, self.budget, self._lesson(rows), self.table.cleaned.iloc[fold.test]))
-        losses = [np.concatenate(self._losses([found[at][1] for found in tried], folds)) for at in range(len(tried[0]))]
-        best = self._best(losses, [recipe for recipe, _ in tried[0]], folds)
-        recipe = tried[0][best][0]
-        done = {
-            id(fold): found[best][1]
-            for fold, found in zip(folds, tried, strict=True)
-            if fold.train.size <= self.plan.tuning_rows
+        tried = [self._tried(names, fold) for fold in folds]
+        recipes: dict[str, Recipe] = {}
+        done: dict[int, dict[str, Floats]] = {
+            id(fold): {} for fold in folds if fold.train.size <= self.plan.tuning_rows
         }
-        return recipe, [done[id(fold)] if id(fold) in done else self._score(recipe, fold) for fold in self.folds]
+        for index, name in enumerate(names):
+            of_fold = [found[index] for found in tried]
+            settings = [recipe for recipe, _ in of_fold[0]]
+            losses = [
+                np.concatenate(self._losses([found[at][1] for found in of_fold], folds)) for at in range(len(settings))
+            ]
+            best = self._best(losses, settings, folds)
+            recipes[name.value] = settings[best]
+            for fold, found in zip(folds, of_fold, strict=True):
+                if id(fold) in done:
+                    done[id(fold)][name.value] = found[best][1]
+        scored = [done[id(fold)] if id(fold) in done else self._scores(recipes, fold) for fold in self.folds]
+        return recipes, {name: [one[name] for one in scored] for name in recipes}
+
+    def _tried(self, names: Sequence[RecipeName], fold: Fold) -> list[Tried]:
+        """Scores of the test rows of a fold under every setting of every recipe."""
+        lesson, test = self._lesson(self._sample(fold.train)), self.table.cleaned.iloc[fold.test]
+        calls = [partial(try_settings, name, self.budget, lesson, test) for name in names]
+        return side_by_side(calls, self.plan.threads)
 
     def _best(self, losses: Sequence[Floats], settings: Sequence[Recipe], folds: Sequence[Fold]) -> int:
         """Index of the setting: the least loss within a shape, a simpler shape where it cannot be told apart."""
@@ -250,8 +257,10 @@ class _Search:
             threads=table.threads,
         )
 
-    def _score(self, recipe: Recipe, fold: Fold) -> Floats:
-        return fit(recipe, self._lesson(fold.train)).decision_function(self.table.cleaned.iloc[fold.test])
+    def _scores(self, recipes: dict[str, Recipe], fold: Fold) -> dict[str, Floats]:
+        lesson, test = self._lesson(fold.train), self.table.cleaned.iloc[fold.test]
+        fitted = fit_all([(recipe, lesson) for recipe in recipes.values()])
+        return {name: one.decision_function(test) for name, one in zip(recipes, fitted, strict=True)}
 
     def _losses(self, scores: Sequence[Floats], folds: Sequence[Fold]) -> list[Floats]:
         found = []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -13,15 +14,22 @@ from models.calibration.choice import CalibrationChoice, choose_calibrator
 from models.evaluation.metrics import Evaluation, evaluate, log_loss_gain, row_log_loss
 from models.evaluation.slices import by_slice, slices_of
 from models.features import FeatureSpec
-from models.scoring.model import ResurrectionModel
 from models.scoring.scorecard import calibrated_card, card_score
 from models.training.candidates import Recipe, RecipeName
-from models.training.fitting import Lesson, fit
+from models.training.fitted import FittedRecipe
+from models.training.fitting import Lesson, fit_all
 from models.training.folds import Fold
 from models.training.matrix import clean_frame
 from models.training.outcome import CARD, Candidate, Outcome, TrainingPlan, groups_of
-from models.training.search import SearchPlan, resurrection_model, search
+from models.training.search import SearchPlan, SearchResult, resurrection_model, search
 from models.training.slices import Slices
+
+
+@dataclass(frozen=True)
+class _Fits:
+    rehearsed: dict[str, FittedRecipe]
+    refitted: FittedRecipe
+    without_exposure: FittedRecipe | None
 
 
 class Trainer:
@@ -63,7 +71,8 @@ class Trainer:
             plan=SearchPlan(seed=self.plan.seed, threads=self.plan.threads, recipes=self.plan.recipes),
         )
         card, card_p = self._card()
-        raw_test = self._rehearsed(found.recipes)
+        fits = self._fits(found)
+        raw_test = self._rehearsed(found.recipes, fits.rehearsed)
         choices = {name: self._calibrated(found.raw[name][self.calibrate], self.calibrate) for name in found.recipes}
         p_test = {name: choices[name].calibrator.apply(raw) for name, raw in raw_test.items()}
         chosen = found.chosen.name.value
@@ -72,7 +81,7 @@ class Trainer:
                 name=name,
                 params=params_of(recipe),
                 evaluation=self._evaluation(p_test[name], raw_test[name]),
-                without_exposure=self._without_exposure(recipe) if name == chosen else None,
+                without_exposure=self._without_exposure(fits.without_exposure) if name == chosen else None,
                 selection_loss=self._selection_loss(choices[name], found.raw[name]),
             )
             for name, recipe in found.recipes.items()
@@ -86,7 +95,9 @@ class Trainer:
             refused=None,
             features=self.features,
             candidates=(card, *judged),
-            model=self._refitted(found.chosen, final),
+            model=resurrection_model(
+                fits.refitted, self.features, final.calibrator, background=self.cleaned, threads=self.plan.threads
+            ),
             chosen=chosen,
             choice=found.reason,
             calibration=final.reason,
@@ -96,24 +107,26 @@ class Trainer:
             **facts,
         )
 
-    def _refitted(self, recipe: Recipe, calibration: CalibrationChoice) -> ResurrectionModel:
-        """The chosen recipe on all rows, with the live calibrator."""
-        return resurrection_model(
-            fit(recipe, self._lesson(np.arange(len(self.frame)))),
-            self.features,
-            calibration.calibrator,
-            background=self.cleaned,
-            threads=self.plan.threads,
-        )
+    def _fits(self, found: SearchResult) -> _Fits:
+        """Every recipe up to one horizon before the test dates, the chosen one also without exposure and on all rows.
 
-    def _rehearsed(self, recipes: dict[str, Recipe]) -> dict[str, Floats]:
+        All at once: none waits for another.
+        """
+        rehearsal = self._lesson(self.rehearse)
+        single = {name: recipe for name, recipe in found.recipes.items() if not recipe.members}
+        wanted = [(recipe, rehearsal) for recipe in single.values()]
+        wanted.append((found.chosen, self._lesson(np.arange(len(self.frame)))))
+        own = tuple(spec for spec in self.features if spec.group != "exposure")
+        if 0 < len(own) < len(self.features):
+            wanted.append((found.chosen, self._lesson(self.rehearse, own)))
+        fitted = fit_all(wanted)
+        rest = fitted[len(single) :]
+        return _Fits(dict(zip(single, fitted, strict=False)), rest[0], rest[1] if len(rest) > 1 else None)
+
+    def _rehearsed(self, recipes: dict[str, Recipe], fitted: dict[str, FittedRecipe]) -> dict[str, Floats]:
         """Raw log odds of the test rows by recipes that learned up to one horizon before them."""
-        lesson, rows = self._lesson(self.rehearse), self.cleaned.iloc[self.test]
-        raw = {
-            name: fit(recipe, lesson).decision_function(rows)
-            for name, recipe in recipes.items()
-            if recipe.name is not RecipeName.AVERAGE
-        }
+        rows = self.cleaned.iloc[self.test]
+        raw = {name: one.decision_function(rows) for name, one in fitted.items()}
         average = recipes.get(RecipeName.AVERAGE.value)
         if average is not None:
             raw[average.name.value] = np.mean([raw[one.name.value] for one in average.members], axis=0)
@@ -128,13 +141,11 @@ class Trainer:
         loss = float(row_log_loss(p_calibrate, self.y[self.calibrate]).mean())
         return Candidate(CARD, {}, self._evaluation(p, score), None, loss), p
 
-    def _without_exposure(self, recipe: Recipe) -> dict[str, float] | None:
+    def _without_exposure(self, fitted: FittedRecipe | None) -> dict[str, float] | None:
         """Rank measures of the same recipe without what our people and machines sent."""
-        own = tuple(spec for spec in self.features if spec.group != "exposure")
-        if not own or len(own) == len(self.features):
+        if fitted is None:
             return None
-        lesson = self._lesson(self.rehearse, own)
-        raw = fit(recipe, lesson).decision_function(self.cleaned.iloc[self.test])
+        raw = fitted.decision_function(self.cleaned.iloc[self.test])
         judged = self._evaluation(expit(np.clip(raw, -30, 30)), raw)
         return {
             "roc_auc": judged.roc_auc.value,

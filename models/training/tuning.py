@@ -34,7 +34,7 @@ def try_settings(name: RecipeName, budget: Budget, lesson: Lesson, test: pd.Data
 def _linear(budget: Budget, lesson: Lesson, test: pd.DataFrame) -> Iterator[tuple[Recipe, Floats]]:
     settings = logistic_settings(budget)
     for knots in sorted({int(recipe.params["knots"]) for recipe in settings}):
-        coder, matrix = lesson.coded("linear", knots)
+        coder, matrix = lesson.linear(knots)
         coded_test = coder.transform(test)
         mains: dict[float, LogisticRegression] = {}  # a shape with products begins from the one without
         for recipe in settings:
@@ -54,7 +54,7 @@ def _linear(budget: Budget, lesson: Lesson, test: pd.DataFrame) -> Iterator[tupl
 
 
 def _trees(name: RecipeName, budget: Budget, lesson: Lesson, test: pd.DataFrame) -> Iterator[tuple[Recipe, Floats]]:
-    coder, matrix = lesson.coded("trees", 0)
+    coder, matrix = lesson.trees()
     coded_test = coder.transform(test)
     for setting in boosting_settings(name, budget):
         model = fit_trees(setting, matrix, lesson)
