@@ -10,8 +10,8 @@ import duckdb
 import pyarrow as pa
 import sqlalchemy as sa
 
-from contracts.published import arrow
 from contracts.words import Channel
+from pipelines.campaigns.address_hashes import hashes_of_people
 from recovery.addresses import AddressKey
 from recovery.ledger import Ledger
 from recovery.ledger import schema as tables
@@ -21,7 +21,7 @@ from recovery.permission.facts import Fact, Stance
 from recovery.permission.history import standing
 from recovery.permission.refusals import closes
 
-_PEOPLE_SQL: Final = "select person_id, email, phone_e164 from marts.dim_people where is_dormant"
+_NAMED_SQL: Final = "select person_id from marts.dim_people where is_dormant and person_id in (select unnest(?))"
 _SAID: Final = (tables.suppressions, tables.permission_events, tables.restrictions, tables.person_aliases)
 _SCHEMA: Final = pa.schema(
     [
@@ -70,7 +70,9 @@ def ledger_refusals(
         hashes, people = _concerned(connection, bases)
         if not hashes and not people:
             return _SCHEMA.empty_table()
-        keys = _keys_of(arrow(warehouse, _PEOPLE_SQL), address_key, hashes, people)
+        dormant = {person for (person,) in warehouse.execute(_NAMED_SQL, [sorted(people)]).fetchall()}
+        keys = dict.fromkeys(dormant, frozenset[str]())
+        keys |= hashes_of_people(warehouse, address_key, hashes=hashes, people=dormant)
         known = read_known(
             connection, keys={key for own in keys.values() for key in own}, people=set(keys), known_by=known_by
         )
@@ -96,17 +98,6 @@ def _concerned(connection: sa.Connection, bases: frozenset[str]) -> tuple[set[st
         sa.select(alias.c.canonical_id),
     )
     return set(connection.execute(hashes).scalars()), set(connection.execute(people).scalars())
-
-
-def _keys_of(table: pa.Table, key: AddressKey, hashes: set[str], people: set[str]) -> dict[str, frozenset[str]]:
-    """Address hashes of each dormant person who may be concerned."""
-    found: dict[str, frozenset[str]] = {}
-    columns = (table[name].to_pylist() for name in ("person_id", "email", "phone_e164"))
-    for person, *addresses in zip(*columns, strict=True):
-        own = frozenset(key.hash(address) for address in addresses if address)
-        if person in people or own & hashes:
-            found[person] = own | found.get(person, frozenset())
-    return found
 
 
 def _rows(person: str, keys: frozenset[str], known: Known, now: datetime) -> Iterator[dict[str, Any]]:

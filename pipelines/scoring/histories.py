@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from datetime import date
 from typing import TYPE_CHECKING, Any, Final
 
+import numpy as np
 import pyarrow as pa
 
 from contracts.published import PublishedManifest, forget_older, publish_stream, read_manifest
@@ -28,10 +29,9 @@ _KEPT: Final = 2  # dates: the newest, and the one that a server may still read
 _ROWS_AT_ONCE: Final = 65_536
 _PEOPLE_AT_ONCE: Final = 8_192
 _PEOPLE: Final = "intermediate.int_people__dates"
-_ACT: Final = """struct_pack(
-    occurred_at := a.occurred_at, observed_at := a.observed_at, kind := a.kind, direction := a.direction,
-    actor := a.actor, outcome_level := a.outcome_level, reply_class := a.reply_class, is_machine := a.is_machine
-)"""
+_ACT: Final = (
+    "occurred_at", "observed_at", "kind", "direction", "actor", "outcome_level", "reply_class", "is_machine",
+)  # fmt: skip
 # A row of an export may tell two activities of one moment, so its place alone gives no order.
 _ORDER: Final = "a.occurred_at, a.place, a.kind, a.direction, a.actor, a.observed_at, a.reply_class"
 _ACCOUNTS_SQL: Final = f"""
@@ -65,28 +65,22 @@ where as_of_date = $as_of and is_dormant and person_id not in (select unnest($ba
 """
 _PLACE_ACTIVITIES: Final = f"""
 create or replace temp table history_activities as
-select
-    p.place, a.occurred_at, a.observed_at, a.kind, a.direction, a.actor, a.outcome_level, a.reply_class, a.is_machine
+select p.place, {", ".join(f"a.{name}" for name in _ACT)}
 from history_people as p
 inner join intermediate.int_people__members as m
     on p.as_of_date = m.as_of_date and p.person_number = m.person_number
 inner join intermediate.int_activities as a on m.record_rank = a.record_rank and p.as_of_at > a.observed_at
 order by p.place, {_ORDER}
 """
-_SOME_LEADS: Final = f"""
-with own as (
-    select a.place, list({_ACT} order by a.rowid) as activities
-    from history_activities as a
-    where a.place > $after and a.place <= $last
-    group by a.place
-)
-
-select
-    p.person_id, p.account_id, p.dormant_after_days, {", ".join(f"p.{name}" for name in RAW_ATTRIBUTES)}, o.activities
-from history_people as p
-inner join own as o on p.place = o.place
-where p.place > $after and p.place <= $last
-order by p.place
+_SOME_PEOPLE: Final = f"""
+select place, person_id, account_id, dormant_after_days, {", ".join(RAW_ATTRIBUTES)}
+from history_people
+where place > $after and place <= $last
+order by place
+"""
+# In the order in which they were placed: `preserve_insertion_order` is on.
+_THEIR_ACTIVITIES: Final = f"""
+select place, {", ".join(_ACT)} from history_activities where place > $after and place <= $last
 """
 
 
@@ -123,7 +117,9 @@ def _lead_batches(connection: duckdb.DuckDBPyConnection, given: dict[str, Any]) 
     connection.execute(_PLACE_ACTIVITIES)
 
     def some(after: int) -> pa.Table:
-        return connection.execute(_SOME_LEADS, {"after": after, "last": after + _PEOPLE_AT_ONCE}).to_arrow_table()
+        given = {"after": after, "last": after + _PEOPLE_AT_ONCE}
+        rows = connection.execute(_SOME_PEOPLE, given).to_arrow_table()
+        return _with_activities(rows, connection.execute(_THEIR_ACTIVITIES, given).to_arrow_table())
 
     def batches() -> Iterator[pa.RecordBatch]:
         for after in range(0, people, _PEOPLE_AT_ONCE):
@@ -131,3 +127,15 @@ def _lead_batches(connection: duckdb.DuckDBPyConnection, given: dict[str, Any]) 
         connection.execute("drop table history_activities").execute("drop table history_people")
 
     return pa.RecordBatchReader.from_batches(some(people).schema, batches())
+
+
+def _with_activities(people: pa.Table, activities: pa.Table) -> pa.Table:
+    """Those people who have activities, with the list of theirs; both tables come in the order of `place`."""
+    ends = np.searchsorted(activities["place"].to_numpy(), people["place"].to_numpy(), side="right")
+    acted = np.diff(ends, prepend=0) > 0
+    columns = [activities[name].combine_chunks() for name in _ACT]
+    lists = pa.ListArray.from_arrays(
+        pa.array(np.concatenate([[0], ends[acted]]).astype(np.int32)),
+        pa.StructArray.from_arrays(columns, names=list(_ACT)),
+    )
+    return people.filter(pa.array(acted)).drop_columns("place").append_column("activities", lists)

@@ -14,7 +14,7 @@ from contracts.times import grid_dates
 from models.features import FEATURES, FeatureSpec
 from models.training.fingerprint import fingerprint
 from pipelines.resources import Engine
-from pipelines.scoring.timing_sql import EXPOSURES, FOLLOWED, ORGANIC, PEOPLE
+from pipelines.scoring.timing_sql import EXPOSURES, FOLLOWED, ORGANIC, PEOPLE, TIMED
 
 if TYPE_CHECKING:
     import duckdb
@@ -101,7 +101,8 @@ def _made(engine: Engine, connection: duckdb.DuckDBPyConnection, as_of: date) ->
     found = returns(model, people, people["p"].to_numpy(), horizon_days=engine.settings.horizon_days)
     segment, names = pd.factorize(people["segment"].fillna("-"), sort=True)
     codes = segment.astype(np.int64)
-    exposures, by_channel = _exposures(connection, as_of, people)
+    _place(connection, people)
+    exposures, by_channel = _exposures(connection, as_of)
     from models.timing.hours import answer_rates, best_hours
 
     hours = best_hours(exposures, codes, people=len(people))
@@ -110,7 +111,7 @@ def _made(engine: Engine, connection: duckdb.DuckDBPyConnection, as_of: date) ->
         for channel, one in by_channel.items()
     }
     values = _values(engine, connection, as_of, people, codes, len(names))
-    table = _table(as_of, people, found, hours, rates, _organic(connection, people), values)
+    table = _table(as_of, people, found, hours, rates, _organic(connection, len(people)), values)
     facts = {
         "hazard": model.words,
         "touches": int(exposures.touches.sum()),
@@ -166,33 +167,36 @@ def _hazard(
     )
 
 
-def _exposures(
-    connection: duckdb.DuckDBPyConnection, as_of: date, people: pd.DataFrame
-) -> tuple[Exposures, dict[str, Exposures]]:
+def _place(connection: duckdb.DuckDBPyConnection, people: pd.DataFrame) -> None:
+    """Make `timed_people`: whoever was scored and has a zone, by place in the table."""
+    ids = pa.table({"place": np.arange(len(people)), "person_id": pa.array(people["person_id"], pa.string())})
+    connection.register("scored", ids)
+    connection.execute(TIMED)
+    connection.unregister("scored")
+
+
+def _exposures(connection: duckdb.DuckDBPyConnection, as_of: date) -> tuple[Exposures, dict[str, Exposures]]:
     """Touches and answers by person and hour: of all channels together, and of each."""
     from models.timing.hours import Exposures
 
     rows = connection.execute(EXPOSURES, {"as_of": as_of}).df()
-    place = pd.Index(people["person_id"]).get_indexer(rows["person_id"])
-    rows = rows.assign(place=place)[place >= 0]
 
     def of(part: pd.DataFrame) -> Exposures:
-        summed = part.groupby(["place", "bin"], sort=True)[["touches", "answers"]].sum().reset_index()
         return Exposures(
-            summed["place"].to_numpy(dtype=np.int64),
-            summed["bin"].to_numpy(dtype=np.int64),
-            summed["touches"].to_numpy(dtype=np.float64),
-            summed["answers"].to_numpy(dtype=np.float64),
+            part["place"].to_numpy(dtype=np.int64),
+            part["bin"].to_numpy(dtype=np.int64),
+            part["touches"].to_numpy(dtype=np.float64),
+            part["answers"].to_numpy(dtype=np.float64),
         )
 
-    return of(rows), {channel: of(rows[rows["kind"] == channel]) for channel in CHANNELS}
+    together = rows.groupby(["place", "bin"], sort=True)[["touches", "answers"]].sum().reset_index()
+    return of(together), {channel: of(rows[rows["kind"] == channel]) for channel in CHANNELS}
 
 
-def _organic(connection: duckdb.DuckDBPyConnection, people: pd.DataFrame) -> pd.Series[Any]:
+def _organic(connection: duckdb.DuckDBPyConnection, people: int) -> pd.Series[Any]:
     """Hour at which each person most often acts of their own accord; null without such acts."""
-    rows = connection.execute(ORGANIC).df().sort_values(["acts", "hour"], ascending=[False, True])
-    usual = rows.drop_duplicates("person_id").set_index("person_id")["hour"]
-    return people["person_id"].map(usual)
+    usual = connection.execute(ORGANIC).df().set_index("place")["hour"]
+    return usual.reindex(range(people))
 
 
 def _values(

@@ -6,40 +6,72 @@ from typing import Final
 
 ANSWER_HOURS: Final = 72  # a touch counts as answered by the person's own act within so many hours
 
+# Scored people by their place in the table, with their zone; `scored` is the table of ids in order.
+TIMED: Final = """
+create or replace temp table timed_people as
+select s.place, s.person_id, p.time_zone
+from scored as s
+inner join marts.dim_people as p on s.person_id = p.person_id
+where p.is_dormant and p.time_zone is not null
+"""
+
+# Clocks change on the half-hour of UTC everywhere, and converting a moment costs a hundred times a join.
+_CLOCKS: Final = """
+clocks as (
+    select
+        time_zone, half_hour,
+        date_diff('minute', half_hour, timezone(time_zone, timezone('UTC', half_hour))) as ahead
+    from (select distinct time_zone, time_bucket(interval 30 minute, occurred_at) as half_hour from moments)
+),
+local as (
+    select m.*, m.occurred_at + to_minutes(c.ahead) as local_at
+    from moments as m
+    inner join clocks as c
+        on m.time_zone = c.time_zone and time_bucket(interval 30 minute, m.occurred_at) = c.half_hour
+)"""
+
 # One row per person, channel and hour of the recipient's week: touches are the denominator.
 EXPOSURES: Final = f"""
-with people as (
-    select person_id, time_zone from marts.dim_people where is_dormant and time_zone is not null
-),
-touches as (
-    select a.person_id, a.kind, a.occurred_at, timezone(p.time_zone, timezone('UTC', a.occurred_at)) as local_at
+with moments as (
+    select p.place, p.time_zone, a.kind, a.occurred_at
     from marts.fct_activities as a
-    inner join people as p on a.person_id = p.person_id
+    inner join timed_people as p on a.person_id = p.person_id
     where
         a.direction = 'outbound' and a.kind in ('email', 'sms', 'call')
         and a.occurred_at < cast($as_of as timestamp) - interval {ANSWER_HOURS} hour
 ),
+{_CLOCKS},
 acts as (
-    select person_id, occurred_at from marts.fct_activities where is_inbound and outcome_level >= 1
+    select p.place, a.occurred_at
+    from marts.fct_activities as a
+    inner join timed_people as p on a.person_id = p.person_id
+    where a.is_inbound and a.outcome_level >= 1
 )
 select
-    t.person_id, t.kind, (isodow(t.local_at) - 1) * 24 + hour(t.local_at) as bin, count(*) as touches,
+    t.place, t.kind, (isodow(t.local_at) - 1) * 24 + hour(t.local_at) as bin, count(*) as touches,
     count(*) filter (where a.occurred_at <= t.occurred_at + interval {ANSWER_HOURS} hour) as answers
-from touches as t
-asof left join acts as a on t.person_id = a.person_id and t.occurred_at < a.occurred_at
+from local as t
+asof left join acts as a on t.place = a.place and t.occurred_at < a.occurred_at
 group by all
 order by all
 """
 
-# Organic acts by person and hour: shown beside, never part of a rate.
-ORGANIC: Final = """
-select
-    a.person_id, hour(timezone(p.time_zone, timezone('UTC', a.occurred_at))) as hour, count(*) as acts
-from marts.fct_activities as a
-inner join marts.dim_people as p on a.person_id = p.person_id and p.is_dormant and p.time_zone is not null
-where a.is_inbound and a.initiative = 'organic'
-group by all
-order by all
+# The hour at which most organic acts of a person fall: shown beside, never part of a rate.
+ORGANIC: Final = f"""
+with moments as (
+    select p.place, p.time_zone, a.occurred_at
+    from marts.fct_activities as a
+    inner join timed_people as p on a.person_id = p.person_id
+    where a.is_inbound and a.initiative = 'organic'
+),
+{_CLOCKS},
+counted as (
+    select place, hour(local_at) as hour, count(*) as acts from local group by all
+)
+select place, hour
+from counted
+qualify row_number() over (partition by place order by acts desc, hour) = 1
+order by place
 """
 
 # Past snapshots with the days until the person's next act and the days watched; a sample without luck in it.
