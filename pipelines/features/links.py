@@ -37,14 +37,17 @@ def update_links(connection: duckdb.DuckDBPyConnection, ledger: Ledger, *, as_of
     Records without an edge and without a ledger link get their own person in SQL; the resolver sees only the rest.
     A rerun adds nothing. Reads `intermediate.int_records` and `int_identity_edges`.
     """
-    connection.register("ledger_links", ledger.read_links())
+    held = ledger.read_links()
+    connection.register("ledger_links", held)
     try:
         moved = changes(*_resolved(connection), now=datetime.combine(as_of, time()))
         new = pa.concat_tables([_single_links(connection, as_of), _as_table(moved, as_of)])
-        ledger.append_links(new)
+        appended = ledger.append_links(new)
     finally:
         connection.unregister("ledger_links")
-    connection.register("all_links", ledger.read_links())
+    # Fewer than were sent: somebody else wrote some of them meanwhile, and theirs stand.
+    is_all_new = appended == new.num_rows
+    connection.register("all_links", pa.concat_tables([held, new]) if is_all_new else ledger.read_links())
     try:
         connection.execute(
             """
