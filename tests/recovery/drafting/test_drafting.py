@@ -89,6 +89,15 @@ def test_a_mail_has_what_the_law_and_the_mailbox_ask_for() -> None:
     assert all(len(line) <= 998 for line in data.split(b"\r\n"))
 
 
+def test_a_message_that_gmail_would_clip_is_refused() -> None:
+    draft = write(FULL)
+    room = 102 * 1024 - len(build_eml(draft, SENDER, touch_id="t", not_before=NOON, link=LINK))
+    fits = replace(draft, text=draft.text + "x\n" * (room // 3 - 100))
+    assert len(build_eml(fits, SENDER, touch_id="t", not_before=NOON, link=LINK)) < 102 * 1024
+    with pytest.raises(DraftError, match="larger than 102 KB"):
+        build_eml(replace(draft, text=draft.text + "x\n" * room), SENDER, touch_id="t", not_before=NOON, link=LINK)
+
+
 BROKEN = [
     ({"subject": "Re: your call"}, "pretends"),
     ({"subject": " FWD : x"}, "pretends"),
