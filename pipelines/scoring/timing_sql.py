@@ -16,7 +16,7 @@ where p.is_dormant and p.time_zone is not null
 """
 
 # Clocks change on the half-hour of UTC everywhere, and converting a moment costs a hundred times a join.
-_CLOCKS: Final = """
+CLOCKS: Final = """
 clocks as (
     select
         time_zone, half_hour,
@@ -40,7 +40,7 @@ with moments as (
         a.direction = 'outbound' and a.kind in ('email', 'sms', 'call')
         and a.occurred_at < cast($as_of as timestamp) - interval {ANSWER_HOURS} hour
 ),
-{_CLOCKS},
+{CLOCKS},
 acts as (
     select p.place, a.occurred_at
     from marts.fct_activities as a
@@ -64,7 +64,7 @@ with moments as (
     inner join timed_people as p on a.person_id = p.person_id
     where a.is_inbound and a.initiative = 'organic'
 ),
-{_CLOCKS},
+{CLOCKS},
 counted as (
     select place, hour(local_at) as hour, count(*) as acts from local group by all
 )
