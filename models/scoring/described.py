@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Final
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,8 +16,6 @@ from models.scoring.model import ResurrectionModel
 from models.scoring.points import POINTS_PER_LOGIT
 from models.scoring.reasons import REASONS, phrase
 
-_FEW: Final = 64  # rows up to which a plain loop beats the machinery of large batches
-
 
 def block_of(encoder: Encoder, columns: Mapping[str, NDArray[Any]]) -> Floats:
     """Matrix of described leads, shape (leads, columns of the encoder).
@@ -27,24 +25,22 @@ def block_of(encoder: Encoder, columns: Mapping[str, NDArray[Any]]) -> Floats:
         columns: feature -> values, shape (leads,): float64 with NaN, or objects with None. Absent features are missing.
     """
     leads = len(next(iter(columns.values()))) if columns else 0
-    if leads <= _FEW or encoder.words:
+    if encoder.words:
         rows = [encoder.row({name: values[at] for name, values in columns.items()}) for at in range(leads)]
         return np.concatenate(rows) if rows else np.zeros((0, len(encoder.column_names)))
-    out = np.full((leads, len(encoder.column_names)), np.nan)
-    for place, (name, kind) in enumerate(zip(encoder.names, encoder.kinds, strict=True)):
-        values = columns.get(name)
-        if kind == "category":
-            out[:, place] = _codes(encoder, name, values, leads)
-        elif values is not None:
-            numbers = np.asarray(values, dtype=np.float64)
-            out[:, place] = np.where(np.isinf(numbers), np.nan, numbers)
+    out = np.empty((leads, len(encoder.column_names)))
+    unknown = np.full(leads, np.nan)
+    places, names = encoder.numbers
+    numbers = np.array([columns.get(name, unknown) for name in names], dtype=np.float64).reshape(len(names), leads)
+    out[:, places] = np.where(np.isinf(numbers), np.nan, numbers).T
+    for place, name in encoder.texts:
+        out[:, place] = _codes(encoder, name, columns.get(name), leads)
     return out
 
 
 def _codes(encoder: Encoder, name: str, values: NDArray[Any] | None, leads: int) -> Floats:
     texts = [None] * leads if values is None else values.tolist()
-    code = {text: float(encoder.row({name: text})[0, encoder.names.index(name)]) for text in set(texts)}
-    return np.array([code[text] for text in texts])
+    return np.array([encoder.code(name, text) for text in texts], dtype=np.float64)
 
 
 def raw_of(model: ResurrectionModel, block: Floats) -> Floats:
@@ -72,18 +68,15 @@ def reasons_of(
     """
     top = np.argsort(-np.abs(contributions), axis=1, kind="stable")[:, :REASONS]
     points = np.round(np.take_along_axis(POINTS_PER_LOGIT * contributions, top, axis=1), 2)
-    said: dict[tuple[int, Any], tuple[str, str | None]] = {}
     answers = []
     for lead in range(len(contributions)):
         reasons = []
         for place, index in enumerate(top[lead].tolist()):
             spec = features[index]
             value = columns[spec.name][lead]
-            key = (index, value if value == value else None)
-            if key not in said:
-                one = phrase(spec, value)
-                said[key] = (one.words, one.value)
-            words, given = said[key]
-            reasons.append({"code": spec.name, "words": words, "points": float(points[lead, place]), "value": given})
+            one = phrase(spec, None if value != value else value)
+            reasons.append(
+                {"code": spec.name, "words": one.words, "points": float(points[lead, place]), "value": one.value}
+            )
         answers.append(reasons)
     return answers

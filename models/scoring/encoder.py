@@ -61,6 +61,22 @@ class Encoder:
     def _codes(self) -> dict[str, dict[str, int]]:
         return {name: {text: code for code, text in enumerate(known)} for name, known in self.categories.items()}
 
+    @cached_property
+    def numbers(self) -> tuple[NDArray[np.intp], tuple[str, ...]]:
+        """Columns of the features that are numbers, and their names."""
+        found = [at for at, kind in enumerate(self.kinds) if kind not in TEXT_KINDS]
+        return np.array(found, dtype=np.intp), tuple(self.names[at] for at in found)
+
+    @cached_property
+    def texts(self) -> tuple[tuple[int, str], ...]:
+        """Columns of the features that are words, with their names."""
+        return tuple((at, self.names[at]) for at, kind in enumerate(self.kinds) if kind in TEXT_KINDS)
+
+    def code(self, name: str, value: Any) -> float:
+        """Code of one value of a category; what was never seen has a code of its own."""
+        known = self._codes.get(name, {})
+        return float(known.get(_text(value), len(known)))
+
     def columns(self, frame: pd.DataFrame) -> list[Floats]:
         """Float64 columns, shape (rows,) each: infinite and missing numbers are NaN, categories codes, words 0 or 1.
 
@@ -91,11 +107,7 @@ class Encoder:
         out = np.zeros((1, len(self.column_names)))
         for index, (name, kind) in enumerate(zip(self.names, self.kinds, strict=True)):
             value = values.get(name)
-            if kind in TEXT_KINDS:
-                known = self._codes.get(name, {})
-                out[0, index] = known.get(_text(value), len(known))
-            else:
-                out[0, index] = _plain(value)
+            out[0, index] = self.code(name, value) if kind in TEXT_KINDS else _plain(value)
         at = len(self.names)
         for name, counts in self.words.items():
             for count in counts:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, Final
 
 import numpy as np
@@ -39,22 +40,27 @@ class Phrase:
 
 def phrase(spec: FeatureSpec, value: Any) -> Phrase:
     """Words for one value; missing is said to be unknown."""
+    return _phrase(spec.name, spec.kind, spec.words, value)
+
+
+@lru_cache(maxsize=65_536, typed=True)  # whole numbers and few groups come again and again
+def _phrase(name: str, kind: str, words: str, value: Any) -> Phrase:
     missing = value is None or value == UNKNOWN or (isinstance(value, float) and math.isnan(value))
     if missing:
-        return Phrase(f"{_subject(spec)}: unknown", None)
-    if spec.kind == "flag":
+        return Phrase(f"{_subject(name)}: unknown", None)
+    if kind == "flag":
         answer = "yes" if float(value) >= 0.5 else "no"
-        text = spec.words.split("{", 1)[0].rstrip(" :")
+        text = words.split("{", 1)[0].rstrip(" :")
         return Phrase(f"{text}: {answer}", answer)
     try:
-        words = spec.words.format(value=value)
+        said = words.format(value=value)
     except (ValueError, TypeError, KeyError, IndexError):
-        words = f"{_subject(spec)}: {value}"
-    return Phrase(words, value if isinstance(value, str) else f"{float(value):.6g}")
+        said = f"{_subject(name)}: {value}"
+    return Phrase(said, value if isinstance(value, str) else f"{float(value):.6g}")
 
 
-def _subject(spec: FeatureSpec) -> str:
-    return spec.name.replace("_", " ")
+def _subject(name: str) -> str:
+    return name.replace("_", " ")
 
 
 def reasons_table(

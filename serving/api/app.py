@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any, Final
@@ -33,6 +34,9 @@ def create_app(state: ApiState) -> FastAPI:
         watcher = Watcher(state.source.refresh, state.told.refresh, state.housekeeper.look)
         state.source.refresh()
         state.told.refresh()
+        # What lives as long as the process is not looked through again: a full collection holds all requests up.
+        gc.collect()
+        gc.freeze()
         watcher.start()
         state.usage.start()
         try:

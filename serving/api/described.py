@@ -25,7 +25,7 @@ def features_of(leads: Sequence[LeadIn], as_of: date) -> dict[str, Column]:
         _table([lead.activities for lead in leads]),
         [lead.attributes.raw() for lead in leads],
         as_of,
-        colleagues=_table([lead.colleagues for lead in leads]),
+        colleagues=_table([lead.colleagues for lead in leads]) if any(lead.colleagues for lead in leads) else None,
         dormant_after_days=np.array([lead.dormant_after_days for lead in leads], np.int64),
     )
 

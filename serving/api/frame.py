@@ -8,7 +8,6 @@ from typing import Any, Final
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
-from starlette.datastructures import MutableHeaders
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -47,11 +46,12 @@ class Frame:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
-                headers = MutableHeaders(scope=message)
-                for name, value in {**_SAFE, **found.get("limit_headers", {})}.items():
-                    headers.setdefault(name, value)
+                told = {**_SAFE, **found.get("limit_headers", {})}
                 if degraded := self._state.degraded():
-                    headers.setdefault("Recovery-Degraded", "; ".join(degraded))
+                    told["Recovery-Degraded"] = "; ".join(degraded)
+                present = {name for name, _ in message["headers"]}
+                more = [(name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in told.items()]
+                message["headers"] = [*message["headers"], *(one for one in more if one[0] not in present)]
             await send(message)
 
         try:

@@ -205,7 +205,7 @@ def faults_of_time(lead: LeadIn, now: datetime) -> str | None:
     latest = now + timedelta(minutes=5)
     for name, activities in (("activities", lead.activities), ("colleagues", lead.colleagues)):
         for place, one in enumerate(activities):
-            if max(one.occurred_at, one.observed_at or one.occurred_at) > latest:
+            if one.occurred_at > latest or (one.observed_at is not None and one.observed_at > latest):
                 return f"{name}[{place}] lies in the future"
     if lead.attributes.created_at is not None and lead.attributes.created_at > latest:
         return "attributes.created_at lies in the future"
