@@ -76,12 +76,12 @@ async def read_body(request: Request, *, most: int = MOST_BYTES) -> bytes:
     if told.isdigit() and int(told) > most:
         raise _too_large(most)
     try:
-        body = await asyncio.wait_for(_collect(request, most), BODY_SECONDS)
+        async with asyncio.timeout(BODY_SECONDS):
+            return await _collect(request, most)
     except TimeoutError:
         raise ProblemError(408, "too_slow", f"The body did not arrive within {BODY_SECONDS:.0f} seconds.") from None
     except ClientDisconnect:
         raise ProblemError(400, "cut_off", "The connection ended within the body.") from None
-    return body
 
 
 async def _collect(request: Request, most: int) -> bytes:
