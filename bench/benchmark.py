@@ -146,8 +146,10 @@ PARTS: Final[dict[str, Callable[[Origin, Path], list[Row]]]] = {
     "xeducation": Part("bench.science", "xeducation_rows"),
     "xeducation-time": Part("bench.science", "xeducation_time_rows"),
     "bank": Part("bench.science", "bank_rows"),
+    "world-6000": Part("bench.synthetic", "rows_6_000"),
     "world-60000": Part("bench.synthetic", "rows_60_000"),
     "world-200000": Part("bench.synthetic", "rows_200_000"),
+    "world-500000": Part("bench.synthetic", "rows_500_000"),
 }
 
 

@@ -12,7 +12,6 @@ import os
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -22,6 +21,7 @@ import numpy as np
 
 from bench.rows import ROOT, Origin, Row, make_row
 from bench.science import expected_auc
+from bench.uplift import uplift_rows
 from bench.world import SECOND_DAY, World, write
 from contracts.errors import BadInputError
 from contracts.published import published_path
@@ -102,15 +102,20 @@ def world_rows(at: Origin, people: int, *, way: float | None, folder: Path, opti
 
 def judged_world(folder: Path, people: int, *, optimum_people: int) -> Judged:
     """Export, run the day in a process of its own, and join its scores with the truth; what is there is kept."""
+    state, truth = day_of(folder, people)
+    optima(WorldSettings(seed=7, people=people), truth=truth, fresh_people=optimum_people)
+    return joined(state, truth)
+
+
+def day_of(folder: Path, people: int) -> tuple[Path, Path]:
+    """State of the platform after one day on a world, and the world's truth; what is there is kept."""
     world = World(folder / f"world-{people}", people)
     state = folder / f"state-{people}"
     if not world.sources.exists():
         write(world, _DAY, since=None)
-    settings = WorldSettings(seed=7, people=people)
-    optima(settings, truth=world.truth, fresh_people=optimum_people)
     if not (state / "published" / "lead_scores").exists():
         _run(state, world.sources)
-    return joined(state, world.truth)
+    return state, world.truth
 
 
 def joined(state: Path, truth: Path) -> Judged:
@@ -149,21 +154,33 @@ def _run(state: Path, sources: Path) -> None:
         raise BadInputError("The day failed.", where=str(state), remedy="; ".join(told["failures"])[:600])
 
 
-def part(people: int, way: float) -> Callable[[Origin, Path], list[Row]]:
-    """A part of `make benchmark`: a world of so many people, in a folder of its own."""
+@dataclass(frozen=True)
+class Part:
+    """A part of `make benchmark`: a world in a folder of its own.
 
-    def measure(at: Origin, data: Path) -> list[Row]:  # noqa: ARG001 - the signature of a part; no public table is read
+    Attributes:
+        people: of the world.
+        way: share of the way to the optimum that is promised; None leaves the scores out.
+        value: share of the oracle's value that is promised of whom to contact; None promises nothing.
+    """
+
+    people: int
+    way: float | None
+    value: float | None
+
+    def __call__(self, at: Origin, data: Path) -> list[Row]:  # noqa: ARG002 - as every part; no public table is read
+        """Measure the part."""
         with tempfile.TemporaryDirectory() as place:
-            return world_rows(at, people, way=way, folder=Path(place), optimum_people=_OPTIMUM_PEOPLE)
+            folder = Path(place)
+            state, truth = day_of(folder, self.people)
+            rows = uplift_rows(at, self.people, share=self.value, state=state, truth=truth)
+            if self.way is None:
+                return rows
+            scores = world_rows(at, self.people, way=self.way, folder=folder, optimum_people=_OPTIMUM_PEOPLE)
+            return [*scores, *rows]
 
-    return measure
 
-
-def rows_60_000(at: Origin, data: Path) -> list[Row]:
-    """60,000 people: 85 % of the way."""
-    return part(60_000, 0.85)(at, data)
-
-
-def rows_200_000(at: Origin, data: Path) -> list[Row]:
-    """200,000 people: 90 % of the way."""
-    return part(200_000, 0.90)(at, data)
+rows_6_000: Final = Part(6_000, way=None, value=None)
+rows_60_000: Final = Part(60_000, way=0.85, value=0.80)
+rows_200_000: Final = Part(200_000, way=0.90, value=None)
+rows_500_000: Final = Part(500_000, way=None, value=0.92)
