@@ -173,6 +173,7 @@ class Part:
         with tempfile.TemporaryDirectory() as place:
             folder = Path(place)
             state, truth = day_of(folder, self.people)
+            optima(WorldSettings(seed=7, people=self.people), truth=truth, fresh_people=_OPTIMUM_PEOPLE)
             rows = uplift_rows(at, self.people, share=self.value, state=state, truth=truth)
             if self.way is None:
                 return rows

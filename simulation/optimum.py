@@ -6,12 +6,12 @@ import json
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
-from sklearn.ensemble import HistGradientBoostingClassifier
+from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostingRegressor
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import log_loss, roc_auc_score
 from sklearn.pipeline import Pipeline, make_pipeline
@@ -28,6 +28,8 @@ from simulation.settings import CHUNK, WEEK, WorldSettings
 from simulation.truth import write_parquet
 
 Progress = Callable[[str, int, int], None]
+_SHAPE: Final = 2  # raise it when what is kept beside the optima changes
+_LARGE: Final = 300_000  # people from which a fit bears large trees and threads
 FRESH_SEED: Final = 1_000_003  # fresh people share the law with the world, never its draws
 WINDOWS: Final = (1, 4, 13, 26, 52, 104)
 
@@ -147,12 +149,13 @@ class Optima:
 
 @dataclass(frozen=True)
 class Sample:
-    """Dormant people of fresh chunks: observable columns, outcome and true p."""
+    """Dormant people of fresh chunks: observable columns, outcome, true p and true effect of an e-mail."""
 
     names: list[str]
     table: npt.NDArray[np.float32]
     reacted: BoolArray
     p: FloatArray
+    uplift: FloatArray
 
 
 def fresh_sample(world: WorldSettings, *, first: int, chunks: int, progress: Progress | None = None) -> Sample:
@@ -167,29 +170,42 @@ def fresh_sample(world: WorldSettings, *, first: int, chunks: int, progress: Pro
         assert truth is not None
         names, table = observable(fresh, past, moment)
         asleep = dormant(past, moment)
-        parts.append((table[asleep], truth.reacted[asleep], truth.p[asleep]))
+        parts.append((table[asleep], truth.reacted[asleep], truth.p[asleep], (truth.p_treated - truth.p)[asleep]))
         if progress:
             progress("optima", number - first + 1, chunks)
-    tables, reacted, p = (np.concatenate(column) for column in zip(*parts, strict=True))
-    return Sample(names, tables, reacted, p)
+    tables, reacted, p, uplift = (np.concatenate(column) for column in zip(*parts, strict=True))
+    return Sample(names, tables, reacted, p, uplift)
 
 
 def fit_observable(sample: Sample) -> HistGradientBoostingClassifier:
     """Boosted trees on everything observable, the stand-in for the best p from the exports alone."""
-    is_large = len(sample.reacted) > 300_000
-    model = HistGradientBoostingClassifier(
-        max_iter=500 if is_large else 160,
-        learning_rate=0.05,
-        max_leaf_nodes=31 if is_large else 15,
-        min_samples_leaf=200,
-        l2_regularization=5.0,
-        max_features=0.3,
-        early_stopping=False,
-        random_state=0,
-    )
+    with _threads(sample):
+        return HistGradientBoostingClassifier(**_trees(sample)).fit(sample.table, sample.reacted)
+
+
+def fit_effect(sample: Sample) -> HistGradientBoostingRegressor:
+    """The same on the true effect of an e-mail: the best that anybody can expect of it from the exports alone."""
+    with _threads(sample):
+        return HistGradientBoostingRegressor(**_trees(sample)).fit(sample.table, sample.uplift)
+
+
+def _trees(sample: Sample) -> dict[str, Any]:
+    is_large = len(sample.reacted) > _LARGE
+    return {
+        "max_iter": 500 if is_large else 160,
+        "learning_rate": 0.05,
+        "max_leaf_nodes": 31 if is_large else 15,
+        "min_samples_leaf": 200,
+        "l2_regularization": 5.0,
+        "max_features": 0.3,
+        "early_stopping": False,
+        "random_state": 0,
+    }
+
+
+def _threads(sample: Sample) -> Any:
     # A small fit gains nothing from threads, and loses much where the cores are shared.
-    with threadpool_limits(limits=None if is_large else 1, user_api="openmp"):
-        return model.fit(sample.table, sample.reacted)
+    return threadpool_limits(limits=None if len(sample.reacted) > _LARGE else 1, user_api="openmp")
 
 
 def fit_obvious(sample: Sample) -> Pipeline:
@@ -203,9 +219,10 @@ def measure_optima(
 ) -> Optima:
     """Fit on `fresh_people` fresh people, measure on a fifth as many others; cached by the law's fingerprint.
 
-    Also writes the observable p of the world's own dormant people to `<truth>/optimum/people.parquet`.
+    Also writes the observable p, and the observable effect of an e-mail, of the world's own dormant people to
+    `<truth>/optimum/people.parquet`.
     """
-    fingerprint = f"{world.law_fingerprint()}-{fresh_people}"
+    fingerprint = f"{world.law_fingerprint()}-{fresh_people}-{_SHAPE}"
     cache = truth / "optimum" / f"{fingerprint}.json"
     if cache.exists():
         return Optima(**json.loads(cache.read_text()))
@@ -231,13 +248,15 @@ def measure_optima(
         logistic_share=(logistic_auc - 0.5) / (observable_auc - 0.5),
         fingerprint=fingerprint,
     )
-    _write_people(world, truth, best)
+    _write_people(world, truth, best, fit_effect(fitted))
     write_atomic(cache, (json.dumps(asdict(found), indent=2) + "\n").encode())
     return found
 
 
-def _write_people(world: WorldSettings, truth: Path, model: HistGradientBoostingClassifier) -> None:
-    """Observable and true p of the world's own dormant people at the date of the optima."""
+def _write_people(
+    world: WorldSettings, truth: Path, model: HistGradientBoostingClassifier, effect: HistGradientBoostingRegressor
+) -> None:
+    """Observable and true p and effect of the world's own dormant people at the date of the optima."""
     moment = (world.epoch(world.optimum_on) - world.start_epoch) / WEEK
     parts = []
     for number in range(world.chunks):
@@ -245,7 +264,14 @@ def _write_people(world: WorldSettings, truth: Path, model: HistGradientBoosting
         past = simulate(world, people, moment=moment)
         assert past.truth is not None
         asleep = dormant(past, moment) & (people.pid < world.people)
-        p_observable = model.predict_proba(observable(world, past, moment)[1][asleep])[:, 1]
-        columns = {"pid": people.pid[asleep], "p": past.truth.p[asleep], "p_observable": p_observable}
-        parts.append(pa.table({**columns, "reacted": past.truth.reacted[asleep]}))
+        table = observable(world, past, moment)[1][asleep]
+        columns = {
+            "pid": people.pid[asleep],
+            "p": past.truth.p[asleep],
+            "p_observable": model.predict_proba(table)[:, 1],
+            "reacted": past.truth.reacted[asleep],
+            "uplift": (past.truth.p_treated - past.truth.p)[asleep],
+            "uplift_observable": effect.predict(table),
+        }
+        parts.append(pa.table(columns))
     write_parquet(truth / "optimum" / "people.parquet", pa.concat_tables(parts))

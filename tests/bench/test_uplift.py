@@ -42,52 +42,56 @@ def _house(
         connection.execute("create schema marts")
         connection.execute("create table marts.person_records (person_id varchar, crm varchar, record_id varchar)")
         connection.executemany("insert into marts.person_records values (?, 'hubspot', ?)", [(n, n) for n in HIDDEN])
-    (truth / "p").mkdir(parents=True)
+    (truth / "optimum").mkdir(parents=True)
     pids = list(range(len(HIDDEN)))
     pq.write_table(
         pa.table({"crm": ["hubspot"] * len(HIDDEN), "record_id": list(HIDDEN), "pid": pids}), truth / "identity.parquet"
     )
-    hidden = {"pid": pids, "dormant": [True] * len(HIDDEN), "uplift": list(HIDDEN.values())}
-    pq.write_table(pa.table(hidden), truth / "p" / f"{SECOND_DAY}.parquet")
+    effects_of = {"uplift": list(HIDDEN.values()), "uplift_observable": [0.02, 0.01, 0.01, -0.01]}
+    pq.write_table(pa.table({"pid": pids, **effects_of}), truth / "optimum" / "people.parquet")
     return state, truth
 
 
 def test_the_value_is_that_of_those_whom_the_policy_contacts(tmp_path: Path) -> None:
-    found = policy_of(*_house(tmp_path, learner="dr", expected={"a": 0.01, "b": -0.01, "c": -0.01, "d": 0.02}))
-    assert found.contacts.tolist() == [True, False, False, True]
-    assert found.oracle == pytest.approx(0.04)
-    assert found.share == pytest.approx((0.03 - 0.01) / 0.04)
-    assert found.everybody == pytest.approx(0.01 / 0.04)
+    found = policy_of(*_house(tmp_path, learner="dr_learner", expected={"a": 0.01, "b": -0.01, "c": -0.01, "d": 0.02}))
+    assert found.contacts(0.0).tolist() == [True, False, False, True]
+    assert found.share(0.0, of=found.hidden) == pytest.approx((0.03 - 0.01) / (0.03 + 0.01))
+    assert found.share(0.0, of=found.best) == pytest.approx((0.03 - 0.01) / (0.03 - 0.02 + 0.01))
+    assert found.contacts(0.015).tolist() == [False, False, False, True]
+    assert found.share(0.015, of=found.best) == pytest.approx((-0.01 - 0.015) / (0.03 - 0.015))
 
 
 def test_harmed_people_are_left_alone_and_unknown_ones_treated_as_all(tmp_path: Path) -> None:
     expected = {"a": 0.01, "b": 0.01, "c": 0.01}
-    found = policy_of(*_house(tmp_path, learner="dr", expected=expected, harmed=("b",)))
-    assert found.contacts.tolist() == [True, False, True, True]
+    found = policy_of(*_house(tmp_path, learner="dr_learner", expected=expected, harmed=("b",)))
+    assert found.contacts(0.0).tolist() == [True, False, True, True]
 
 
 def test_a_model_that_treats_all_alike_is_taken_at_its_word(tmp_path: Path) -> None:
     state, truth = _house(tmp_path, learner="treat_all", expected={"a": -0.01})
-    found = policy_of(state, truth)
-    assert found.contacts.all()
-    value, contacted = uplift_rows(origin(), 4, share=0.8, state=state, truth=truth)
-    assert "treat_all" in value.name
-    assert (value.value, value.ok, contacted.value) == (pytest.approx(0.75), False, 1.0)
+    assert policy_of(state, truth).contacts(0.0).all()
+    best, oracle, costly, contacted = uplift_rows(origin(), 4, share=0.8, state=state, truth=truth)
+    assert "treat_all" in best.name
+    assert (best.value, best.ok) == (pytest.approx(0.5), False)
+    assert (oracle.value, oracle.ok) == (pytest.approx(0.75), None)
+    assert costly.value == pytest.approx(1.0)
+    assert contacted.value == 1.0
 
 
 def test_a_day_without_a_trial_is_told(tmp_path: Path) -> None:
-    state, truth = _house(tmp_path, learner="dr", expected={})
+    state, truth = _house(tmp_path, learner="dr_learner", expected={})
     publish(
         state / "published", dataset="uplift_model", as_of=SECOND_DAY,
-        table=pa.table({"channel": ["sms"], "learner": ["dr"], "reason": [""], "contacted": [1.0]}),
+        table=pa.table({"channel": ["sms"], "learner": ["dr_learner"], "reason": [""], "contacted": [1.0]}),
     )  # fmt: skip
     with pytest.raises(BadInputError, match="No trial of e-mails"):
         policy_of(state, truth)
 
 
-def test_the_oracle_has_the_whole_value() -> None:
+def test_the_best_that_the_exports_allow_has_its_own_value() -> None:
     hidden = np.array([0.02, -0.01, 0.0])
-    assert Policy(hidden, hidden > 0, "oracle", "").share == 1.0
+    found = Policy(hidden, hidden, hidden, np.zeros(3, dtype=bool), "oracle")
+    assert found.share(0.0, of=found.best) == found.share(0.005, of=found.hidden) == 1.0
 
 
 def test_the_worlds_are_parts_of_the_benchmark() -> None:
