@@ -12,9 +12,10 @@ from pathlib import Path
 from typing import Any, Final
 
 SEED: Final = 7
-# A Monday: the second day adds a weekly date to the training panel, so it is the dearest kind of day.
+# A Monday: the second day adds a weekly date to the training panel and fits anew, so it is the dearest kind of day.
 SECOND_DAY: Final = date(2026, 6, 1)
 FIRST_DAY: Final = SECOND_DAY - timedelta(days=1)
+THIRD_DAY: Final = SECOND_DAY + timedelta(days=1)  # as the other six days of a week are
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,6 +13,7 @@ from pathlib import Path
 import dagster as dg
 from dagster_shared.error import SerializableErrorInfo
 
+from contracts.heap import importing
 from contracts.summary import RunSummary
 from pipelines.resources import PROJECT_ROOT, Engine
 from pipelines.runlock import DRIVER_TAG, take_run_lock
@@ -67,7 +68,8 @@ def run_day(engine: Engine, as_of: date, *, progress: Progress | None = None) ->
     Raises:
         BusyError: another run of this installation is going on.
     """
-    from pipelines.definitions import build_definitions
+    with importing():
+        from pipelines.definitions import build_definitions
 
     var_dir = engine.settings.var_dir
     dagster_home(var_dir)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import partial
 from typing import Any
 
 import numpy as np
@@ -25,7 +24,7 @@ from models.training.matrix import clean_frame
 from models.training.selection import choose, least
 from models.training.settings import Budget, shape_of
 from models.training.side_by_side import bounded, side_by_side
-from models.training.tuning import Tried, try_settings
+from models.training.tuning import Tried, trials
 
 __all__ = ["Fold", "SearchPlan", "SearchResult", "finish", "fit_recipe", "search", "stratified_folds", "time_folds"]
 
@@ -216,8 +215,9 @@ class _Search:
     def _tried(self, names: Sequence[RecipeName], fold: Fold) -> list[Tried]:
         """Scores of the test rows of a fold under every setting of every recipe."""
         lesson, test = self._lesson(self._sample(fold.train)), self.table.cleaned.iloc[fold.test]
-        calls = [partial(try_settings, name, self.budget, lesson, test) for name in names]
-        return side_by_side(calls, self.plan.threads)
+        wanted = [trials(name, self.budget, lesson, test) for name in names]
+        found = iter(side_by_side([one for of_name in wanted for one in of_name], self.plan.threads))
+        return [[one for _ in of_name for one in next(found)] for of_name in wanted]
 
     def _best(self, losses: Sequence[Floats], settings: Sequence[Recipe], folds: Sequence[Fold]) -> int:
         """Index of the setting: the least loss within a shape, a simpler shape where it cannot be told apart."""

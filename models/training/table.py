@@ -76,6 +76,7 @@ class TableCoder(BaseEstimator):  # type: ignore[misc]
                 _cross_fitted(code, column, y, weights, part) if code["kind"] == "target" else coded(code, column)
             )
         matrix = np.concatenate(blocks, axis=1) if blocks else np.zeros((len(cleaned), 0))
+        blocks.clear()
         self._fit_scales(matrix, weights)
         self.pairs_ = np.zeros((0, 2), dtype=np.int64)
         self.pair_means_, self.pair_scales_ = np.zeros(0), np.ones(0)
@@ -139,7 +140,11 @@ class TableCoder(BaseEstimator):  # type: ignore[misc]
         self.scales_[unit] = 1.0
 
     def _scaled(self, matrix: Floats) -> Floats:
-        return matrix if self.basis == "trees" else (matrix - self.means_) / self.scales_
+        """The matrix itself, its columns centred and scaled in place: at a million rows a copy is felt."""
+        if self.basis != "trees":
+            matrix -= self.means_
+            matrix /= self.scales_
+        return matrix
 
 
 def looks_like_text(column: NDArray[Any]) -> bool:
@@ -177,5 +182,7 @@ def _cross_fitted(
 def _moments(matrix: Floats, weights: Floats) -> tuple[Floats, Floats]:
     total = float(weights.sum())
     means = weights @ matrix / total
-    spread = np.sqrt(np.maximum(weights @ (matrix - means) ** 2 / total, 0.0))
+    squared = matrix - means
+    np.square(squared, out=squared)
+    spread = np.sqrt(np.maximum(weights @ squared / total, 0.0))
     return means, np.where(spread > 1e-9, spread, 1.0)

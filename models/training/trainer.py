@@ -157,8 +157,9 @@ class Trainer:
 
     def _lesson(self, rows: NDArray[np.intp], features: tuple[FeatureSpec, ...] | None = None) -> Lesson:
         used = self.features if features is None else features
+        table = self.cleaned[[spec.name for spec in used]]
         return Lesson(
-            cleaned=self.cleaned[[spec.name for spec in used]].iloc[rows],
+            cleaned=table if rows.size == len(table) else table.iloc[rows],
             y=self.y[rows],
             features=used,
             weights=np.ones(rows.size),

@@ -21,12 +21,13 @@ def told(seconds: float, *, gib: float = 1.0, **facts: Any) -> Told:
 
 
 def test_a_clean_round_meets_its_targets() -> None:
-    run = Platform(told(30), told(20), told(10))
+    run = Platform(told(30), told(20), told(10), told(15))
     world = (told(5, rows=100), told(1, rows=10))
     rows = {row.name: row for row in rows_of(AT, 10_000, world, [run], [told(25, facts={"scored": 10})])}
     assert all(row.ok is not False for row in rows.values())
     assert rows["first day / bare"].value == 1.2
-    assert rows["next day, a day's new exports"].target == 45
+    assert rows["next day, a Monday that fits a model"].target == 45
+    assert rows["the day after, a Tuesday that fits none"].value == 15
     assert rows["peak memory"].value == 1.0
     assert rows["first day: ingest"].value == 1.0
 
@@ -34,11 +35,12 @@ def test_a_clean_round_meets_its_targets() -> None:
 def test_what_falls_short_is_said() -> None:
     first = told(30, failures=["x failed"], gib=3)
     warm = told(50, facts=FACTS | {"skipped": 5})
-    run = Platform(first, warm, told(21, hashes={"lead_scores": "b"}))
+    run = Platform(first, warm, told(21, hashes={"lead_scores": "b"}), told(46))
     rows = {row.name: row for row in rows_of(AT, 10_000, None, [run], [told(25, facts={"scored": 8})])}
     missed = {name for name, row in rows.items() if row.ok is False}
     assert missed == {
-        "next day, a day's new exports",
+        "next day, a Monday that fits a model",
+        "the day after, a Tuesday that fits none",
         "the same day, nothing changed",
         "peak memory",
         "failed steps and checks",

@@ -42,9 +42,9 @@ def test_a_suite_runs_rounds_and_writes_its_rows(tmp_path: Path, monkeypatch: py
     monkeypatch.setattr(daily, "run_measured", fake)
     monkeypatch.setattr(daily, "compile_project", lambda variables, scratch: [Statement("marts.a", "view", "select 1")])
     rows = daily.run_suite(10_000, folder=tmp_path)
-    assert called.count("bench.platform_day") == 9
+    assert called.count("bench.platform_day") == 12
     assert called.count("bench.bare") == 3
-    assert called.count("bench.world") == 2
+    assert called.count("bench.world") == 3
     assert read_suite(tmp_path / "daily.json") == rows
     assert all(row.ok is not False for row in rows)
     called.clear()
