@@ -60,14 +60,15 @@ class Evaluator:
 
     @functools.cached_property
     def _tables(self) -> tuple[Floats, Floats]:
-        """Contributions of whole trees, and shares of the leaves of trees that are too large for that."""
+        """Contributions of whole branches, and shares of the leaves of branches without a table."""
         from models.scoring import kernels
 
         p, a = self.program, self.paths
         table, leaf_table = np.empty(a.cells), np.empty(a.leaf_cells)
         kernels.fill_tables(
-            p.tree_start, p.node_input, a.tree_leaf, a.leaf_value, a.step_start, a.step_node, a.step_left,
-            a.step_player, a.player_start, a.player_seat, a.player_ratio, a.seat_start, a.table_start, table,
+            p.tree_start, a.tree_branch, a.branch_leaf, a.branch_node_start, a.branch_node, a.leaf_value, a.step_start,
+            a.step_node, a.step_left, a.step_player, a.player_start, a.player_seat, a.player_ratio, a.seat_start,
+            a.table_start, table,
         )  # fmt: skip
         kernels.fill_leaf_tables(a.leaf_value, a.player_start, a.player_ratio, a.leaf_table_start, leaf_table)
         return _fixed(table), _fixed(leaf_table)
@@ -91,9 +92,9 @@ class Evaluator:
         out = np.zeros(block.shape)
         kernels.explain(
             block, *self._inputs, p.term_input, p.term_weight, p.term_mean, p.pair_left, p.pair_right, p.pair_weight,
-            p.pair_mean, *self._trees[:4], a.tree_leaf, a.leaf_value, a.step_start, a.step_node, a.step_left,
-            a.step_player, a.player_start, a.player_column, a.player_ratio, a.seat_start, a.seat_column,
-            a.table_start, a.leaf_table_start, *self._tables, out,
+            p.pair_mean, *self._trees[:4], a.tree_branch, a.branch_leaf, a.branch_node_start, a.branch_node,
+            a.leaf_value, a.step_start, a.step_node, a.step_left, a.step_player, a.player_start, a.player_column,
+            a.player_ratio, a.seat_start, a.seat_column, a.table_start, a.leaf_table_start, *self._tables, out,
         )  # fmt: skip
         return out
 

@@ -195,36 +195,43 @@ def met_conditions(leaf: int, step_start: Any, step_node: Any, step_left: Any, s
 
 @compiled
 def fill_tables(
-    tree_start: Any, node_input: Any, tree_leaf: Any, leaf_value: Any, step_start: Any, step_node: Any, step_left: Any,
-    step_player: Any, player_start: Any, player_seat: Any, player_ratio: Any, seat_start: Any, table_start: Any,
-    table: Any,
+    tree_start: Any, tree_branch: Any, branch_leaf: Any, branch_node_start: Any, branch_node: Any, leaf_value: Any,
+    step_start: Any, step_node: Any, step_left: Any, step_player: Any, player_start: Any, player_seat: Any,
+    player_ratio: Any, seat_start: Any, table_start: Any, table: Any,
 ) -> None:  # fmt: skip
-    """Contributions of every tree for every pattern of sides, where a table was reserved (table_start >= 0)."""
+    """Contributions of every branch for every pattern of sides, where a table was reserved (table_start >= 0)."""
     poly, shares = np.empty(66), np.empty(65)
-    goes_left = np.empty(1 << 12, dtype=np.bool_)
+    goes_left = np.empty(widest_tree(tree_start), dtype=np.bool_)
     for t in range(tree_start.shape[0] - 1):
-        if table_start[t] < 0:
-            continue
         root = tree_start[t]
-        seats = seat_start[t + 1] - seat_start[t]
-        inner = tree_leaf[t + 1] - tree_leaf[t] - 1
-        for pattern in range(1 << inner):
-            at = table_start[t] + pattern * seats
-            table[at : at + seats] = 0.0
-            bit = 0
-            for n in range(root, tree_start[t + 1]):
-                if node_input[n] != _LEAF:
-                    goes_left[n - root] = (pattern >> bit) & 1 == 1
-                    bit += 1
-            for leaf in range(tree_leaf[t], tree_leaf[t + 1]):
-                first = player_start[leaf]
-                count = player_start[leaf + 1] - first
-                mask = met_conditions(
-                    leaf, step_start, step_node, step_left, step_player, player_start, goes_left, root
-                )
-                leaf_shares(leaf_value[leaf], player_ratio, first, count, mask, poly, shares)
-                for i in range(count):
-                    table[at + player_seat[first + i]] += shares[i]
+        for b in range(tree_branch[t], tree_branch[t + 1]):
+            if table_start[b] < 0:
+                continue
+            seats = seat_start[b + 1] - seat_start[b]
+            node, splits = branch_node_start[b], branch_node_start[b + 1] - branch_node_start[b]
+            for pattern in range(1 << splits):
+                at = table_start[b] + pattern * seats
+                table[at : at + seats] = 0.0
+                for bit in range(splits):
+                    goes_left[branch_node[node + bit] - root] = (pattern >> bit) & 1 == 1
+                for leaf in range(branch_leaf[b], branch_leaf[b + 1]):
+                    first = player_start[leaf]
+                    count = player_start[leaf + 1] - first
+                    mask = met_conditions(
+                        leaf, step_start, step_node, step_left, step_player, player_start, goes_left, root
+                    )
+                    leaf_shares(leaf_value[leaf], player_ratio, first, count, mask, poly, shares)
+                    for i in range(count):
+                        table[at + player_seat[first + i]] += shares[i]
+
+
+@compiled
+def widest_tree(tree_start: Any) -> int:
+    """Most nodes of a tree, at least 1."""
+    widest = 1
+    for t in range(tree_start.shape[0] - 1):
+        widest = max(widest, tree_start[t + 1] - tree_start[t])
+    return int(widest)
 
 
 @compiled
@@ -247,59 +254,55 @@ def fill_leaf_tables(
 
 @compiled
 def add_tree_contributions(
-    inputs: Any, tree_start: Any, node_input: Any, threshold: Any, missing_left: Any, tree_leaf: Any, leaf_value: Any,
-    step_start: Any, step_node: Any, step_left: Any, step_player: Any, player_start: Any, player_column: Any,
-    player_ratio: Any, seat_start: Any, seat_column: Any, table_start: Any, leaf_table_start: Any, table: Any,
-    leaf_table: Any, out: Any,
+    inputs: Any, tree_start: Any, node_input: Any, threshold: Any, missing_left: Any, tree_branch: Any,
+    branch_leaf: Any, branch_node_start: Any, branch_node: Any, leaf_value: Any, step_start: Any, step_node: Any,
+    step_left: Any, step_player: Any, player_start: Any, player_column: Any, player_ratio: Any, seat_start: Any,
+    seat_column: Any, table_start: Any, leaf_table_start: Any, table: Any, leaf_table: Any, out: Any,
 ) -> None:  # fmt: skip
     """Contributions of all trees: inputs (rows, inputs) -> added to out (rows, columns)."""
-    widest = 1
-    for t in range(tree_start.shape[0] - 1):
-        widest = max(widest, tree_start[t + 1] - tree_start[t])
-    goes_left = np.empty(widest, dtype=np.bool_)
+    goes_left = np.empty(widest_tree(tree_start), dtype=np.bool_)
     poly, shares = np.empty(66), np.empty(65)
     for t in range(tree_start.shape[0] - 1):
         root = tree_start[t]
-        seats = seat_start[t + 1] - seat_start[t]
         for r in range(inputs.shape[0]):
-            pattern, bit = 0, 0
             for n in range(root, tree_start[t + 1]):
                 if node_input[n] != _LEAF:
                     x = inputs[r, node_input[n]]
-                    left = x <= threshold[n] or (missing_left[n] == 1 and math.isnan(x))
-                    goes_left[n - root] = left
-                    if table_start[t] >= 0 and left:
-                        pattern |= 1 << bit
-                    bit += 1
-            if table_start[t] >= 0:
-                at = table_start[t] + pattern * seats
-                for seat in range(seats):
-                    out[r, seat_column[seat_start[t] + seat]] += table[at + seat]
-                continue
-            for leaf in range(tree_leaf[t], tree_leaf[t + 1]):
-                first = player_start[leaf]
-                count = player_start[leaf + 1] - first
-                mask = met_conditions(
-                    leaf, step_start, step_node, step_left, step_player, player_start, goes_left, root
-                )
-                at = leaf_table_start[leaf]
-                if at >= 0:
-                    at += mask * count
-                    for i in range(count):
-                        out[r, player_column[first + i]] += leaf_table[at + i]
-                else:
-                    leaf_shares(leaf_value[leaf], player_ratio, first, count, mask, poly, shares)
-                    for i in range(count):
-                        out[r, player_column[first + i]] += shares[i]
+                    goes_left[n - root] = x <= threshold[n] or (missing_left[n] == 1 and math.isnan(x))
+            for b in range(tree_branch[t], tree_branch[t + 1]):
+                if table_start[b] >= 0:
+                    pattern, node = 0, branch_node_start[b]
+                    for bit in range(branch_node_start[b + 1] - node):
+                        pattern |= goes_left[branch_node[node + bit] - root] << bit
+                    at = table_start[b] + pattern * (seat_start[b + 1] - seat_start[b])
+                    for seat in range(seat_start[b], seat_start[b + 1]):
+                        out[r, seat_column[seat]] += table[at + seat - seat_start[b]]
+                    continue
+                for leaf in range(branch_leaf[b], branch_leaf[b + 1]):
+                    first = player_start[leaf]
+                    count = player_start[leaf + 1] - first
+                    mask = met_conditions(
+                        leaf, step_start, step_node, step_left, step_player, player_start, goes_left, root
+                    )
+                    at = leaf_table_start[leaf]
+                    if at >= 0:
+                        at += mask * count
+                        for i in range(count):
+                            out[r, player_column[first + i]] += leaf_table[at + i]
+                    else:
+                        leaf_shares(leaf_value[leaf], player_ratio, first, count, mask, poly, shares)
+                        for i in range(count):
+                            out[r, player_column[first + i]] += shares[i]
 
 
 @compiled
 def explain(
     block: Any, kind: Any, column: Any, start: Any, size: Any, numbers: Any, term_input: Any, term_weight: Any,
     term_mean: Any, pair_left: Any, pair_right: Any, pair_weight: Any, pair_mean: Any, tree_start: Any,
-    node_input: Any, threshold: Any, missing_left: Any, tree_leaf: Any, leaf_value: Any, step_start: Any,
-    step_node: Any, step_left: Any, step_player: Any, player_start: Any, player_column: Any, player_ratio: Any,
-    seat_start: Any, seat_column: Any, table_start: Any, leaf_table_start: Any, table: Any, leaf_table: Any, out: Any,
+    node_input: Any, threshold: Any, missing_left: Any, tree_branch: Any, branch_leaf: Any, branch_node_start: Any,
+    branch_node: Any, leaf_value: Any, step_start: Any, step_node: Any, step_left: Any, step_player: Any,
+    player_start: Any, player_column: Any, player_ratio: Any, seat_start: Any, seat_column: Any, table_start: Any,
+    leaf_table_start: Any, table: Any, leaf_table: Any, out: Any,
 ) -> None:  # fmt: skip
     """Contributions of a block: block (rows, columns) -> out (rows, columns), zero before."""
     inputs = np.empty((block.shape[0], kind.shape[0]))
@@ -314,7 +317,7 @@ def explain(
             out[r, column[one]] += half
             out[r, column[other]] += half
     add_tree_contributions(
-        inputs, tree_start, node_input, threshold, missing_left, tree_leaf, leaf_value, step_start, step_node,
-        step_left, step_player, player_start, player_column, player_ratio, seat_start, seat_column, table_start,
-        leaf_table_start, table, leaf_table, out,
+        inputs, tree_start, node_input, threshold, missing_left, tree_branch, branch_leaf, branch_node_start,
+        branch_node, leaf_value, step_start, step_node, step_left, step_player, player_start, player_column,
+        player_ratio, seat_start, seat_column, table_start, leaf_table_start, table, leaf_table, out,
     )  # fmt: skip

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from models.scoring.program import LEAF, Floats, Ints, Program
 
-# A tree with more splits is worked out leaf by leaf: 2^splits x columns numbers grow too large.
+# A tree with more splits is cut into branches: 2^splits x columns numbers grow too large.
 MOST_SPLITS: Final = 10
 # A leaf with more columns on its path is worked out per row, likewise.
 MOST_TABLED: Final = 10
@@ -21,22 +21,30 @@ _MOST_STEPS: Final = 500
 
 @dataclass(frozen=True)
 class Paths:
-    """Trees T, leaves L, steps S on their paths, players P (distinct columns on a path), seats E (those of a tree).
+    """Trees T, leaves L, steps S on their paths, players P (distinct columns on a path).
+
+    Branches B are leaves that follow one another, few enough that the N splits which decide them (those on the way to
+    the branch and those in it) make a table; a small tree is one branch. Seats E are the distinct columns of a branch.
 
     Attributes:
-        tree_leaf: (T + 1,) first leaf of every tree.
+        tree_branch: (T + 1,) first branch of every tree.
+        branch_leaf: (B + 1,) first leaf of every branch.
+        branch_node_start, branch_node: (B + 1,) and (N,) splits that decide a branch, in the order of the bits.
         leaf_value: (L,).
         step_start, step_node, step_left, step_player: (L + 1,) and (S,) node, side taken, player within the leaf.
         player_start, player_column, player_ratio, player_seat: (L + 1,) and (P,) column, share of rows that met its
-            conditions, seat within the tree.
-        seat_start, seat_column: (T + 1,) and (E,) columns of a tree.
-        table_start: (T,) first cell of a tree's contributions by pattern of sides, -1 where leaves are summed.
+            conditions, seat within the branch.
+        seat_start, seat_column: (B + 1,) and (E,) columns of a branch.
+        table_start: (B,) first cell of a branch's contributions by pattern of sides, -1 where leaves are summed.
         leaf_table_start: (L,) first cell of a leaf's shares by mask, -1 where they are worked out or not needed.
         cells, leaf_cells: sizes of the two tables.
         baseline: expected sum of all trees over the training rows.
     """
 
-    tree_leaf: Ints
+    tree_branch: Ints
+    branch_leaf: Ints
+    branch_node_start: Ints
+    branch_node: Ints
     leaf_value: Floats
     step_start: Ints
     step_node: Ints
@@ -61,7 +69,9 @@ class _Walk:
     def __init__(self, program: Program) -> None:
         self.p = program
         self.column = program.input_column[np.maximum(program.node_input, 0)] if program.inputs else None
-        self.tree_leaf: list[int] = [0]
+        self.tree_branch: list[int] = [0]
+        self.branch_leaf: list[int] = [0]
+        self.branch_node_start, self.branch_node = [0], list[int]()
         self.leaf_value: list[float] = []
         self.steps: list[tuple[int, int, int]] = []
         self.step_start, self.player_start = [0], [0]
@@ -73,14 +83,18 @@ class _Walk:
 
     def run(self) -> Paths:
         for tree in range(self.p.trees):
-            self._tree(int(self.p.tree_start[tree]))
-            self.tree_leaf.append(len(self.leaf_value))
-            self._seat_players()
-        table_start, cells = self._tree_tables()
+            root = int(self.p.tree_start[tree])
+            self._tree(root)
+            self._branches(root)
+            self.tree_branch.append(len(self.branch_leaf) - 1)
+        table_start, cells = self._branch_tables()
         leaf_table_start, leaf_cells = self._leaf_tables(table_start)
         steps = np.array(self.steps, dtype=np.int32).reshape(-1, 3)
         return Paths(
-            tree_leaf=_ints(self.tree_leaf),
+            tree_branch=_ints(self.tree_branch),
+            branch_leaf=_ints(self.branch_leaf),
+            branch_node_start=_ints(self.branch_node_start),
+            branch_node=_ints(self.branch_node),
             leaf_value=np.array(self.leaf_value, dtype=np.float64),
             step_start=_ints(self.step_start),
             step_node=np.ascontiguousarray(steps[:, 0]),
@@ -129,22 +143,46 @@ class _Walk:
         self.player_start.append(len(self.players))
         self.baseline += value * reached
 
-    def _seat_players(self) -> None:
-        """Give every column of the newest tree one seat."""
+    def _branches(self, root: int) -> None:
+        """Cut the newest tree where it has too many splits, from its root down, in the order of its leaves."""
+        waiting: list[tuple[int, tuple[int, ...]]] = [(root, ())]
+        while waiting:
+            node, above = waiting.pop()
+            below = self._splits_below(node)
+            if below and len(above) + len(below) > MOST_SPLITS:
+                waiting.append((int(self.p.node_right[node]), (*above, node)))
+                waiting.append((int(self.p.node_left[node]), (*above, node)))
+                continue
+            self.branch_node += [*above, *below]
+            self.branch_node_start.append(len(self.branch_node))
+            self.branch_leaf.append(self.branch_leaf[-1] + len(below) + 1)
+            self._seat_players(self.branch_leaf[-1])
+
+    def _splits_below(self, node: int) -> list[int]:
+        found, waiting = list[int](), [node]
+        while waiting:
+            at = waiting.pop()
+            if self.p.node_input[at] != LEAF:
+                found.append(at)
+                waiting += [int(self.p.node_right[at]), int(self.p.node_left[at])]
+        return found
+
+    def _seat_players(self, leaf_end: int) -> None:
+        """Give every column of the newest branch one seat."""
         seats: dict[int, int] = {}
-        for column, _ in self.players[len(self.player_seat) :]:
+        for column, _ in self.players[len(self.player_seat) : self.player_start[leaf_end]]:
             self.player_seat.append(seats.setdefault(column, len(seats)))
         self.seat_column += list(seats)
         self.seat_start.append(len(self.seat_column))
 
-    def _tree_tables(self) -> tuple[NDArray[np.int64], int]:
-        splits = np.diff(np.array(self.tree_leaf)) - 1
+    def _branch_tables(self) -> tuple[NDArray[np.int64], int]:
+        splits = np.diff(np.array(self.branch_node_start))
         return _reserved(splits, np.diff(np.array(self.seat_start)), splits <= MOST_SPLITS)
 
     def _leaf_tables(self, table_start: NDArray[np.int64]) -> tuple[NDArray[np.int64], int]:
         counts = np.diff(np.array(self.player_start))
-        tree = np.repeat(np.arange(table_start.size), np.diff(np.array(self.tree_leaf)))
-        return _reserved(counts, counts, (counts <= MOST_TABLED) & (table_start[tree] < 0))
+        branch = np.repeat(np.arange(table_start.size), np.diff(np.array(self.branch_leaf)))
+        return _reserved(counts, counts, (counts <= MOST_TABLED) & (table_start[branch] < 0))
 
 
 def _reserved(bits: NDArray[Any], width: NDArray[Any], wanted: NDArray[Any]) -> tuple[NDArray[np.int64], int]:

@@ -95,6 +95,22 @@ def test_without_tables_the_shares_are_the_same(trees: Fitted, monkeypatch: pyte
     assert np.abs(Evaluator(trees.model.program).contributions(block) - tabled).max() < 1e-12
 
 
+@pytest.mark.parametrize("splits", [1, 2, 3, 5])
+def test_trees_cut_into_branches_give_the_same_shares(
+    trees: Fitted, monkeypatch: pytest.MonkeyPatch, splits: int
+) -> None:
+    rows = odd_rows(trees.frame)
+    block = filled(trees.model.encoder.columns(rows), 0, len(rows))
+    whole = Evaluator(trees.model.program)
+    expected = whole.contributions(block)
+    monkeypatch.setattr(paths_module, "MOST_SPLITS", splits)
+    cut = Evaluator(trees.model.program)
+    assert len(cut.paths.branch_leaf) > len(whole.paths.branch_leaf)
+    assert cut.paths.branch_leaf[-1] == cut.paths.leaf_value.size
+    assert np.diff(cut.paths.branch_node_start)[cut.paths.table_start >= 0].max() <= splits
+    assert np.abs(cut.contributions(block) - expected).max() < 1e-12
+
+
 def test_contributions_of_lightgbm_are_its_own() -> None:
     """On numbers and flags every column is a player of its own in both."""
     fitted = fit("lightgbm", kinds=("number", "flag"))
