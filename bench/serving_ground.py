@@ -77,7 +77,7 @@ class Ground:
 def make_ground(var_dir: Path, *, people: int) -> Ground:
     """Make the installation in an empty folder."""
     leads = random_leads(_ROWS, seed=3)
-    frame = pd.DataFrame(evaluate_leads(leads, AS_OF))
+    frame = pd.DataFrame(evaluate_leads(leads, AS_OF).columns())
     rng = np.random.default_rng(3)
     pull = -2.0 + 0.2 * frame["inbound_last_365d"] - 0.004 * frame["days_since_last_inbound"]
     y = rng.random(len(frame)) < 1 / (1 + np.exp(-pull.to_numpy()))

@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, time
-from functools import cache
-from itertools import chain
+from functools import cache, lru_cache
+from itertools import accumulate, chain
 from typing import Any, Final
 
 import numpy as np
@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from models.feature_algebra import Activity, LeadHistory, Where, wave_value
 from models.feature_attributes import derive
 from models.feature_codegen import account_atoms, own_atoms
-from models.feature_kernels import aggregate, arithmetic
+from models.feature_kernels import aggregate, arithmetic, order_by_time
 from models.feature_program import NUMBERS, TEXTS, WAVES, AtomPlan, atom_plan, number_program
 from models.features import FEATURES
 
@@ -47,6 +47,59 @@ class ActivityTable:
     holds: NDArray[np.uint64]
 
 
+@dataclass(frozen=True)
+class FeatureTable:
+    """Features of some leads.
+
+    Attributes:
+        numbers: float64 with NaN for unknown, shape (features that are numbers, leads), in the order of
+            `number_program().names`.
+        texts: category feature -> text or None of each lead.
+    """
+
+    numbers: Floats
+    texts: Mapping[str, Sequence[str | None]]
+
+    def __len__(self) -> int:
+        return int(self.numbers.shape[1])
+
+    def number(self, name: str) -> Floats:
+        """Values of one feature that is a number, shape (leads,)."""
+        found: Floats = self.numbers[_place()[name]]
+        return found
+
+    def value(self, name: str, lead: int) -> Any:
+        """One value: a float, NaN when unknown; a text or None."""
+        place = _place().get(name)
+        return self.texts[name][lead] if place is None else self.numbers.item(place, lead)
+
+    def rows(self, names: tuple[str, ...]) -> Floats:
+        """Values of some features that are numbers, shape (names, leads); NaN for those that are not declared."""
+        places, unknown = _places(names)
+        found: Floats = self.numbers[places]
+        if unknown.size:
+            found[unknown] = np.nan
+        return found
+
+    def columns(self) -> dict[str, Column]:
+        """name -> values, shape (leads,): float64 with NaN for unknown; categories as text or None."""
+        found: dict[str, Column] = dict(zip(number_program().names, self.numbers, strict=True))
+        found |= {name: np.array(values, dtype=object) for name, values in self.texts.items()}
+        return {spec.name: found[spec.name] for spec in FEATURES if spec.aggregate is not None}
+
+
+@cache
+def _place() -> dict[str, int]:
+    return {name: at for at, name in enumerate(number_program().names)}
+
+
+@lru_cache(maxsize=64)
+def _places(names: tuple[str, ...]) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    """Rows of some features, and which of these are not declared."""
+    places = np.array([_place().get(name, -1) for name in names], dtype=np.intp)
+    return places, np.flatnonzero(places < 0)
+
+
 @cache
 def conditions() -> tuple[Where, ...]:
     """Distinct conditions of all declarations; the first one is the person's own act.
@@ -71,7 +124,7 @@ def _account_plan() -> AtomPlan:
     return atom_plan(account_atoms(), conditions())
 
 
-@cache
+@lru_cache(maxsize=65_536)  # a request may state any text as the class of a reply
 def bits_of(kind: str, direction: str, actor: str, level: int, reply: str | None, machine: bool) -> int:
     """Which conditions hold for an activity of this kind; bit i belongs to the i-th of `conditions()`."""
     one = Activity(_EPOCH, _EPOCH, kind, direction, actor, level, reply, machine)
@@ -95,14 +148,10 @@ def pack_table(
     sizes: Sequence[int], occurred: NDArray[np.int64], observed: NDArray[np.int64], holds: Sequence[int]
 ) -> ActivityTable:
     """The same from microseconds since 1970 UTC, int64, shape (activities,)."""
-    counts = np.asarray(sizes, np.int64)
-    start = np.zeros(counts.size + 1, np.int64)
-    np.cumsum(counts, out=start[1:])
-    if counts.size == 1:
-        order = np.argsort(occurred, kind="stable")
-    else:
-        order = np.lexsort((occurred, np.repeat(np.arange(counts.size), counts)))
-    return ActivityTable(start, occurred[order], observed[order], np.array(holds, np.uint64)[order])
+    start = np.array([0, *accumulate(sizes)], np.int64)
+    table = ActivityTable(start, np.empty_like(occurred), np.empty_like(observed), np.empty(occurred.size, np.uint64))
+    order_by_time(start, occurred, observed, np.array(holds, np.uint64), table.occurred, table.observed, table.holds)
+    return table
 
 
 def table_of(groups: Sequence[Sequence[Activity]]) -> ActivityTable:
@@ -123,14 +172,14 @@ def _micros(moments: Sequence[datetime]) -> NDArray[np.int64]:
     return np.array(whole, np.int64)
 
 
-def evaluate_many(
+def evaluate_table(
     own: ActivityTable,
     attributes: Sequence[Mapping[str, object]],
     as_of: date,
     *,
     colleagues: ActivityTable | None = None,
     dormant_after_days: int | NDArray[np.int64] = 30,
-) -> dict[str, Column]:
+) -> FeatureTable:
     """Every feature of many leads at one as-of date.
 
     Args:
@@ -139,9 +188,6 @@ def evaluate_many(
         as_of: decision date, 00:00 UTC.
         colleagues: activities of the other people of each lead's account.
         dormant_after_days: days that separate two spells, one number or one for each lead.
-
-    Returns:
-        name -> values, shape (leads,): float64 with NaN for unknown; categories as text or None.
     """
     leads = len(attributes)
     gaps = np.full(leads, dormant_after_days, np.int64) * _DAY
@@ -151,21 +197,24 @@ def evaluate_many(
     if colleagues is not None:
         others, _ = _aggregated(colleagues, as_of, gaps, account)
     derived = [derive(given, as_of) for given in attributes]
-    waves = [wave_value(wave, as_of) for wave in WAVES]
+    waves = _waves(as_of)
     given = [[*(np.nan if row[name] is None else row[name] for name in NUMBERS), *waves] for row in derived]
     program = number_program()
     out = np.empty((len(program.names), leads))
     numbers: Any = np.array(given, np.float64).reshape(leads, len(NUMBERS) + len(WAVES))
     arithmetic(program.code, program.operand, program.bound, program.start, own_values, others, spell, numbers, out)
-    columns: dict[str, Column] = dict(zip(program.names, out, strict=True))
-    for feature, name in TEXTS.items():
-        columns[feature] = np.array([row[name] for row in derived], dtype=object)
-    return {spec.name: columns[spec.name] for spec in FEATURES if spec.aggregate is not None}
+    texts: Any = {feature: [row[name] for row in derived] for feature, name in TEXTS.items()}
+    return FeatureTable(out, texts)
 
 
-def evaluate_leads(leads: Sequence[LeadHistory], as_of: date) -> dict[str, Column]:
-    """The same from described leads."""
-    return evaluate_many(
+@lru_cache(maxsize=8)
+def _waves(as_of: date) -> tuple[float, ...]:
+    return tuple(wave_value(wave, as_of) for wave in WAVES)
+
+
+def evaluate_leads(leads: Sequence[LeadHistory], as_of: date) -> FeatureTable:
+    """The same from histories."""
+    return evaluate_table(
         table_of([lead.activities for lead in leads]),
         [lead.attributes for lead in leads],
         as_of,
@@ -180,9 +229,14 @@ def _aggregated(
     """Value of each atom, shape (leads, atoms), and the number of the spell, shape (leads,)."""
     leads = table.start.size - 1
     out, spell = np.empty((leads, plan.what.size), np.int64), np.empty(leads, np.int64)
-    moment = int(_micros([datetime.combine(as_of, time())])[0])
+    moment = _midnight(as_of)
     aggregate(
         table.start, table.occurred, table.observed, table.holds, moment, gaps,
         plan.what, plan.condition, plan.length, plan.offset, plan.is_silence, out, spell,
     )  # fmt: skip
     return out, spell
+
+
+@lru_cache(maxsize=8)
+def _midnight(as_of: date) -> int:
+    return int(_micros([datetime.combine(as_of, time())])[0])

@@ -16,6 +16,11 @@ _RIDGE: Final = 1.0  # keeps the fit finite when a slice separates perfectly
 _FAR: Final = 30.0
 
 
+def _within(values: Floats, low: float, high: float) -> Floats:
+    # On few values a good deal faster than numpy.clip.
+    return np.asarray(np.minimum(np.maximum(values, low), high), dtype=np.float64)
+
+
 def logit(p: Floats | float) -> Floats:
     """Log odds; p strictly between 0 and 1."""
     values = np.asarray(p, dtype=np.float64)
@@ -24,7 +29,7 @@ def logit(p: Floats | float) -> Floats:
 
 def expit(z: Floats | float) -> Floats:
     """Inverse of `logit`, without overflow."""
-    values = np.clip(np.asarray(z, dtype=np.float64), -_FAR * 20, _FAR * 20)
+    values = _within(np.asarray(z, dtype=np.float64), -_FAR * 20, _FAR * 20)
     return 1.0 / (1.0 + np.exp(-values))
 
 
@@ -59,8 +64,8 @@ class Calibrator:
         edge = 1.0 / (self.rows + 2.0)
         p = self._mapped(np.asarray(raw, dtype=np.float64))
         if self.shift != 0.0 or self.stretch != 1.0:
-            p = expit(self.shift + self.stretch * logit(np.clip(p, edge, 1.0 - edge)))
-        return np.asarray(np.clip(p, edge, 1.0 - edge), dtype=np.float64)
+            p = expit(self.shift + self.stretch * logit(_within(p, edge, 1.0 - edge)))
+        return np.asarray(_within(p, edge, 1.0 - edge), dtype=np.float64)
 
     def _mapped(self, raw: Floats) -> Floats:
         if self.method == "isotonic":

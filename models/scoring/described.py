@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from models.calibration.calibrator import Floats
+from models.feature_batch import FeatureTable
 from models.features import FeatureSpec
+from models.scoring.compiled import compiled
 from models.scoring.encoder import Encoder
 from models.scoring.evaluator import ROWS_AT_ONCE
 from models.scoring.model import ResurrectionModel
@@ -17,30 +18,25 @@ from models.scoring.points import POINTS_PER_LOGIT
 from models.scoring.reasons import REASONS, phrase
 
 
-def block_of(encoder: Encoder, columns: Mapping[str, NDArray[Any]]) -> Floats:
-    """Matrix of described leads, shape (leads, columns of the encoder).
-
-    Args:
-        encoder: of the model.
-        columns: feature -> values, shape (leads,): float64 with NaN, or objects with None. Absent features are missing.
-    """
-    leads = len(next(iter(columns.values()))) if columns else 0
+def block_of(encoder: Encoder, table: FeatureTable) -> Floats:
+    """Matrix of described leads, shape (leads, columns of the encoder); features that are not declared are missing."""
+    leads = len(table)
     if encoder.words:
+        columns = table.columns()
         rows = [encoder.row({name: values[at] for name, values in columns.items()}) for at in range(leads)]
         return np.concatenate(rows) if rows else np.zeros((0, len(encoder.column_names)))
     out = np.empty((leads, len(encoder.column_names)))
-    unknown = np.full(leads, np.nan)
     places, names = encoder.numbers
-    numbers = np.array([columns.get(name, unknown) for name in names], dtype=np.float64).reshape(len(names), leads)
-    out[:, places] = np.where(np.isinf(numbers), np.nan, numbers).T
-    for place, name in encoder.texts:
-        out[:, place] = _codes(encoder, name, columns.get(name), leads)
+    numbers = table.rows(names)
+    infinite = np.isinf(numbers)
+    if infinite.any():
+        numbers[infinite] = np.nan
+    out[:, places] = numbers.T
+    unstated = (None,) * leads
+    codes = [[encoder.code(name, text) for text in table.texts.get(name, unstated)] for _, name in encoder.texts]
+    if codes:
+        out[:, [place for place, _ in encoder.texts]] = np.array(codes).T
     return out
-
-
-def _codes(encoder: Encoder, name: str, values: NDArray[Any] | None, leads: int) -> Floats:
-    texts = [None] * leads if values is None else values.tolist()
-    return np.array([encoder.code(name, text) for text in texts], dtype=np.float64)
 
 
 def raw_of(model: ResurrectionModel, block: Floats) -> Floats:
@@ -57,26 +53,48 @@ def contributions_of(model: ResurrectionModel, block: Floats) -> Floats:
 
 
 def reasons_of(
-    columns: Mapping[str, NDArray[Any]], features: Sequence[FeatureSpec], contributions: Floats
+    table: FeatureTable, features: Sequence[FeatureSpec], contributions: Floats
 ) -> list[list[dict[str, Any]]]:
     """Strongest reasons of each lead, as `models.scoring.reasons.reasons_table` gives them.
 
     Args:
-        columns: feature -> values, shape (leads,).
+        table: the features of the leads.
         features: in the order of the columns of `contributions`.
         contributions: on the logit scale, shape (leads, features).
     """
-    top = np.argsort(-np.abs(contributions), axis=1, kind="stable")[:, :REASONS]
-    points = np.round(np.take_along_axis(POINTS_PER_LOGIT * contributions, top, axis=1), 2)
+    top = np.empty((len(contributions), min(REASONS, len(features))), np.int64)
+    points = np.empty(top.shape)
+    strongest(contributions, POINTS_PER_LOGIT, top, points)
     answers = []
-    for lead in range(len(contributions)):
+    for lead, (places, shown) in enumerate(zip(top.tolist(), points.tolist(), strict=True)):
         reasons = []
-        for place, index in enumerate(top[lead].tolist()):
+        for index, point in zip(places, shown, strict=True):
             spec = features[index]
-            value = columns[spec.name][lead]
+            value = table.value(spec.name, lead)
             one = phrase(spec, None if value != value else value)
-            reasons.append(
-                {"code": spec.name, "words": one.words, "points": float(points[lead, place]), "value": one.value}
-            )
+            reasons.append({"code": spec.name, "words": one.words, "points": point, "value": one.value})
         answers.append(reasons)
     return answers
+
+
+@compiled
+def strongest(contributions: Any, scale: float, top: Any, shown: Any) -> None:
+    """Fill `top` (leads, places) with the columns of the largest absolute values, a tie going to the first column.
+
+    `shown` of the same shape receives `scale` times these values, rounded to two digits as numpy rounds.
+    """
+    for lead in range(contributions.shape[0]):
+        held = 0
+        for column in range(contributions.shape[1]):
+            size = abs(contributions[lead, column])
+            place = held
+            while place > 0 and abs(contributions[lead, top[lead, place - 1]]) < size:
+                place -= 1
+            if place >= top.shape[1]:
+                continue
+            held = min(held + 1, top.shape[1])
+            for at in range(held - 1, place, -1):
+                top[lead, at] = top[lead, at - 1]
+            top[lead, place] = column
+        for at in range(top.shape[1]):
+            shown[lead, at] = np.rint(scale * contributions[lead, top[lead, at]] * 100.0) / 100.0

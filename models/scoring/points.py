@@ -26,15 +26,20 @@ def points_of(p: Floats, *, anchor: float) -> NDArray[np.int64]:
     [50, 60]
     """
     values = 50.0 + POINTS_PER_LOGIT * (logit(p) - logit(anchor))
-    return np.clip(np.rint(values), 0, 100).astype(np.int64)
+    return np.minimum(np.maximum(np.rint(values), 0.0), 100.0).astype(np.int64)
 
 
 def tiers_of(points: NDArray[np.int64]) -> NDArray[np.object_]:
+    """Tier of each number of points, 0..100."""
+    return _TIERS[points]
+
+
+def tier_of(points: int) -> str:
     """high >= 60, medium 40-59, low < 40."""
-    names = np.full(points.shape, Tier.LOW.value, dtype=object)
-    names[points >= MEDIUM_FROM] = Tier.MEDIUM.value
-    names[points >= HIGH_FROM] = Tier.HIGH.value
-    return names
+    return (Tier.HIGH if points >= HIGH_FROM else Tier.MEDIUM if points >= MEDIUM_FROM else Tier.LOW).value
+
+
+_TIERS: Final = np.array([tier_of(points) for points in range(101)], dtype=object)
 
 
 def percentiles_of(p: Floats) -> Floats:

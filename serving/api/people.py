@@ -93,12 +93,12 @@ class People:
         """JSON answer of one row."""
         return self.bodies[self.start[row] : self.start[row + 1]].tobytes()
 
-    def percentile(self, p: float) -> float:
-        """Share of the day's people with a lower p, half of the equal ones added, 0..100; NaN without people."""
+    def percentiles(self, p: NDArray[np.float64]) -> list[float | None]:
+        """Shares of the day's people with a lower p, half of the equal ones added, 0..100; None without people."""
         if not len(self.p):
-            return float("nan")
-        below, upto = np.searchsorted(self.p, p, side="left"), np.searchsorted(self.p, p, side="right")
-        return round(100.0 * float(below + upto) / (2.0 * len(self.p)), 6)
+            return [None] * len(p)
+        around = np.searchsorted(self.p, p, side="left") + np.searchsorted(self.p, p, side="right")
+        return [round(100.0 * both / (2.0 * len(self.p)), 6) for both in around.tolist()]
 
 
 def nobody() -> People:

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from contracts.words import ScoreKind
-from models.feature_batch import Column
+from models.feature_batch import FeatureTable
 from models.features import FEATURES
 from models.scoring.described import block_of, contributions_of, raw_of, reasons_of
-from models.scoring.points import points_of, tiers_of
+from models.scoring.points import points_of, tier_of
 from models.scoring.scorecard import NAME, Scorecard, prior_card
 from models.scoring.scorecard_words import PRIOR_RATE
 
@@ -22,34 +21,34 @@ if TYPE_CHECKING:
 BY_RULES: Final = "scored by the rule scorecard, because no model is in use: title, company size and industry alone"
 
 
-def rate(live: Live, columns: Mapping[str, Column]) -> list[dict[str, Any]]:
+def rate(live: Live, table: FeatureTable) -> list[dict[str, Any]]:
     """Points, chance, percentile, tier and reasons of some leads, in their order (parts of `schemas.ScoreOut`).
 
     Args:
         live: the published state.
-        columns: feature -> values, shape (leads,).
+        table: the features of the leads.
     """
     if live.model is None or live.pointer is None:
-        return _by_rules(live, columns)
+        return _by_rules(live, table)
     model, pointer = live.model, live.pointer
-    block = block_of(model.encoder, columns)
+    block = block_of(model.encoder, table)
     p = model.calibrate(raw_of(model, block))
     points = points_of(p, anchor=pointer.anchor)
-    reasons = reasons_of(columns, model.features, contributions_of(model, block))
+    reasons = reasons_of(table, model.features, contributions_of(model, block))
     shared = {
         "score_kind": ScoreKind.MODEL.value,
         "model": {"name": pointer.name, "version": pointer.version},
         "anchor": pointer.anchor,
     }
-    return _answers(live, p, points, tiers_of(points), reasons, shared, [])
+    return _answers(live, p, points, reasons, shared, [])
 
 
-def _by_rules(live: Live, columns: Mapping[str, Column]) -> list[dict[str, Any]]:
+def _by_rules(live: Live, features: FeatureTable) -> list[dict[str, Any]]:
     import pandas as pd
 
     from models.scoring.score import Scorer, score_people
 
-    frame = pd.DataFrame(dict(columns))
+    frame = pd.DataFrame(features.columns())
     rows = len(frame)
     frame["person_id"] = [str(row) for row in range(rows)]
     card, anchor = card_of(live)
@@ -60,8 +59,7 @@ def _by_rules(live: Live, columns: Mapping[str, Column]) -> list[dict[str, Any]]
     shared = {"score_kind": ScoreKind.RULES.value, "model": {"name": NAME, "version": None}, "anchor": anchor}
     why = live.faults.get("model")
     warnings = [BY_RULES if why is None else f"{BY_RULES}; {why}"]
-    tiers = np.array(table["tier"].to_pylist(), dtype=object)
-    return _answers(live, p, points, tiers, table["reasons"].to_pylist(), shared, warnings)
+    return _answers(live, p, points, table["reasons"].to_pylist(), shared, warnings)
 
 
 def card_of(live: Live) -> tuple[Scorecard, float]:
@@ -78,26 +76,22 @@ def _answers(
     live: Live,
     p: NDArray[np.float64],
     points: NDArray[np.int64],
-    tiers: NDArray[np.object_],
     reasons: list[list[dict[str, Any]]],
     shared: dict[str, Any],
     warnings: list[str],
 ) -> list[dict[str, Any]]:
-    answers = []
-    for at in range(len(p)):
-        chance = float(p[at])
-        percentile = live.people.percentile(chance)
-        answers.append(
-            {
-                "points": int(points[at]),
-                "p": chance,
-                "percent": round(100 * chance, 1),
-                "times_average": round(chance / shared["anchor"], 2),
-                "percentile": None if percentile != percentile else percentile,
-                "tier": str(tiers[at]),
-                "reasons": reasons[at],
-                **shared,
-                "warnings": list(warnings),
-            }
-        )
-    return answers
+    rows = zip(p.tolist(), points.tolist(), live.people.percentiles(p), reasons, strict=True)
+    return [
+        {
+            "points": shown,
+            "p": chance,
+            "percent": round(100 * chance, 1),
+            "times_average": round(chance / shared["anchor"], 2),
+            "percentile": percentile,
+            "tier": tier_of(shown),
+            "reasons": why,
+            **shared,
+            "warnings": list(warnings),
+        }
+        for chance, shown, percentile, why in rows
+    ]

@@ -73,9 +73,9 @@ class Rescorer:
         news = tuple(Activity(*(getattr(one, name) for name in _ACT)) for one in told)
         whole = LeadHistory((*lead.activities, *news), lead.colleagues, lead.attributes, lead.dormant_after_days)
         day = max(tomorrow, as_of)
-        columns = evaluate_leads([whole], day)
-        rated = rate(live, columns)[0]
-        silent: Any = columns["days_since_last_inbound"][0]
+        features = evaluate_leads([whole], day)
+        rated = rate(live, features)[0]
+        silent = features.number("days_since_last_inbound").item(0)
         if silent < lead.dormant_after_days:
             rated["warnings"].append(_AWAKE.format(days=silent))
         answer = {"person_id": person, "as_of_date": day.isoformat(), "origin": "rescored", **rated}

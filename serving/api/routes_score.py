@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
-from datetime import date, timedelta
+from collections.abc import AsyncIterator, Sequence
+from datetime import date, datetime, timedelta
+from functools import partial
 from typing import Final
 
 import numpy as np
@@ -13,10 +14,13 @@ from fastapi import APIRouter, Request
 from starlette.responses import Response, StreamingResponse
 
 from serving.api import examples
+from serving.api.ahead import one_ahead
 from serving.api.auth import Principal, Right
 from serving.api.described import score_leads
 from serving.api.guard import MOST_BULK_BYTES, admit, read_body, state_of
 from serving.api.known import answer_of, person_answer, row_of
+from serving.api.lane import Asked, read_bulk, read_score
+from serving.api.leads import Leads, leads_of
 from serving.api.live import Live
 from serving.api.once import answer_once
 from serving.api.parsing import parse, parse_large
@@ -41,6 +45,9 @@ async def score(request: Request) -> Response:
     principal = await admit(request, Right.SCORE, route="score")
     body = await read_body(request)
     if request.headers.get("idempotency-key") is None:
+        plain = read_score(body, state_of(request).now())
+        if plain is not None:
+            return Response(_described(request, plain.leads[0], plain.as_of), media_type=_JSON)
         asked = parse(ScoreRequest, body)
         if asked.person_id is not None:
             return Response(await person_answer(request, principal, asked.person_id), media_type=_JSON)
@@ -61,12 +68,15 @@ def _scored(request: Request, principal: Principal, body: bytes) -> bytes:
 
 def _of_lead(request: Request, asked: ScoreRequest) -> bytes:
     assert asked.lead is not None
+    _refuse_bad_times([asked.lead], state_of(request).now())
+    return _described(request, leads_of([asked.lead]), asked.as_of_date)
+
+
+def _described(request: Request, leads: Leads, wanted: date | None) -> bytes:
     state = state_of(request)
-    as_of = _as_of(request, asked.as_of_date)
-    _refuse_bad_times(request, [asked.lead])
-    answer = score_leads([asked.lead], as_of, state.live)[0]
+    answer = score_leads(leads, _as_of(request, wanted), state.live)[0]
     state.figures.items.labels("described").inc()
-    return orjson.dumps(answer, option=orjson.OPT_SERIALIZE_NUMPY)
+    return orjson.dumps(answer)
 
 
 def _as_of(request: Request, wanted: date | None) -> date:
@@ -78,8 +88,7 @@ def _as_of(request: Request, wanted: date | None) -> date:
     return wanted
 
 
-def _refuse_bad_times(request: Request, leads: list[LeadIn]) -> None:
-    now = state_of(request).now()
+def _refuse_bad_times(leads: Sequence[LeadIn], now: datetime) -> None:
     for place, lead in enumerate(leads):
         if fault := faults_of_time(lead, now):
             where = f"leads[{place}]." if len(leads) > 1 else ""
@@ -99,32 +108,40 @@ async def score_bulk(request: Request) -> StreamingResponse:
     """
     principal = await admit(request, Right.SCORE, route="score_bulk")
     body = await read_body(request, most=MOST_BULK_BYTES)
-    asked = await asyncio.to_thread(parse_large, BulkRequest, body)
-    live = state_of(request).live
-    request.state.items = len(asked.person_ids) + len(asked.leads)
-    as_of = _as_of(request, asked.as_of_date)
-    _refuse_bad_times(request, asked.leads)
-    lines = _lines(request, principal, live, asked, as_of)
+    state = state_of(request)
+    asked = await asyncio.to_thread(_read_bulk, body, state.now())
+    request.state.items = len(asked.person_ids) + sum(len(leads) for leads in asked.leads)
+    as_of = _as_of(request, asked.as_of)
+    lines = _lines(state, principal, asked, as_of)
     return StreamingResponse(lines, media_type="application/x-ndjson")
 
 
-async def _lines(
-    request: Request, principal: Principal, live: Live, asked: BulkRequest, as_of: date
-) -> AsyncIterator[bytes]:
-    state = state_of(request)
-    figures = state.figures
+def _read_bulk(body: bytes, now: datetime) -> Asked:
+    plain = read_bulk(body, now, at_once=_LEADS_AT_ONCE)
+    if plain is not None:
+        return plain
+    asked = parse_large(BulkRequest, body)
+    _refuse_bad_times(asked.leads, now)
+    groups = [asked.leads[at : at + _LEADS_AT_ONCE] for at in range(0, len(asked.leads), _LEADS_AT_ONCE)]
+    return Asked(asked.person_ids, [leads_of(group) for group in groups], asked.as_of_date)
+
+
+async def _lines(state: ApiState, principal: Principal, asked: Asked, as_of: date) -> AsyncIterator[bytes]:
+    live, items = state.live, state.figures.items
     for at in range(0, len(asked.person_ids), _PEOPLE_AT_ONCE):
         some = asked.person_ids[at : at + _PEOPLE_AT_ONCE]
         yield await asyncio.to_thread(_people_lines, state, principal, live, some)
-        figures.items.labels("published").inc(len(some))
-    for at in range(0, len(asked.leads), _LEADS_AT_ONCE):
-        leads = asked.leads[at : at + _LEADS_AT_ONCE]
-        answers = await asyncio.to_thread(score_leads, leads, as_of, live)
-        figures.items.labels("described").inc(len(leads))
-        yield b"".join(orjson.dumps(one) + b"\n" for one in answers)
+        items.labels("published").inc(len(some))
+    async for lines in one_ahead(partial(_lead_lines, leads, as_of, live) for leads in asked.leads):
+        yield lines
+    items.labels("described").inc(sum(len(leads) for leads in asked.leads))
 
 
-def _people_lines(state: ApiState, principal: Principal, live: Live, person_ids: list[str]) -> bytes:
+def _lead_lines(leads: Leads, as_of: date, live: Live) -> bytes:
+    return b"".join(orjson.dumps(one, option=orjson.OPT_APPEND_NEWLINE) for one in score_leads(leads, as_of, live))
+
+
+def _people_lines(state: ApiState, principal: Principal, live: Live, person_ids: Sequence[str]) -> bytes:
     people = live.people
     rows = people.seen_by(people.find(person_ids), owner_id=principal.owner_id, team_id=principal.team_id)
     if not state.told.is_current:

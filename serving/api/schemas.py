@@ -12,13 +12,13 @@ from contracts.words import ActivityKind, Actor, Direction
 MOST_ACTIVITIES: Final = 2_000
 MOST_IN_BULK: Final = 10_000
 MOST_EVENTS: Final = 500
-_TEXT: Final = 200
+MOST_TEXT: Final = 200
 # Outside of it offsets and windows leave the calendar.
-_EARLIEST: Final = datetime(1900, 1, 1, tzinfo=UTC)
-_LATEST: Final = datetime(2200, 1, 1, tzinfo=UTC)
+EARLIEST: Final = datetime(1900, 1, 1, tzinfo=UTC)
+LATEST: Final = datetime(2200, 1, 1, tzinfo=UTC)
 
-Text = Annotated[str, Field(max_length=_TEXT)]
-Moment = Annotated[AwareDatetime, Field(ge=_EARLIEST, le=_LATEST)]
+Text = Annotated[str, Field(max_length=MOST_TEXT)]
+Moment = Annotated[AwareDatetime, Field(ge=EARLIEST, le=LATEST)]
 PersonId = Annotated[str, Field(min_length=1, max_length=64, description="person_id of the engine")]
 
 
@@ -200,9 +200,14 @@ def naive(moment: datetime) -> datetime:
     return moment.astimezone(UTC).replace(tzinfo=None)
 
 
+def time_limit(now: datetime) -> datetime:
+    """What lies after it lies in the future: clocks differ, so five minutes are granted."""
+    return now + timedelta(minutes=5)
+
+
 def faults_of_time(lead: LeadIn, now: datetime) -> str | None:
-    """What is wrong with the times of a described lead; None when nothing is (aware UTC, five minutes granted)."""
-    latest = now + timedelta(minutes=5)
+    """What is wrong with the times of a described lead; None when nothing is (aware UTC)."""
+    latest = time_limit(now)
     for name, activities in (("activities", lead.activities), ("colleagues", lead.colleagues)):
         for place, one in enumerate(activities):
             if one.occurred_at > latest or (one.observed_at is not None and one.observed_at > latest):

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from models.feature_algebra import Activity, LeadHistory
-from models.feature_batch import evaluate_leads, evaluate_many, table_of
+from models.feature_batch import evaluate_leads, evaluate_table, table_of
 from models.features import FEATURES, evaluate
 from tests.models.test_features import ACTIVITIES, AS_OF, ATTRIBUTES, MIDNIGHT, OWN
 
@@ -36,7 +36,7 @@ def same(one: Any, other: Any) -> bool:
 @settings(max_examples=100, deadline=None)
 @given(leads=LEADS)
 def test_the_batch_gives_the_values_of_the_declarations(leads: list[LeadHistory]) -> None:
-    columns = evaluate_leads(leads, AS_OF)
+    columns = evaluate_leads(leads, AS_OF).columns()
     assert list(columns) == [spec.name for spec in FEATURES]
     for at, lead in enumerate(leads):
         for name, value in evaluate(lead, AS_OF).items():
@@ -46,11 +46,11 @@ def test_the_batch_gives_the_values_of_the_declarations(leads: list[LeadHistory]
 def test_without_colleagues_their_counts_are_zero() -> None:
     moment = MIDNIGHT - timedelta(days=40)
     own = (Activity(moment, moment, "form", "inbound", "person", 2),)
-    columns = evaluate_many(table_of([own]), [{}], AS_OF)
+    columns = evaluate_table(table_of([own]), [{}], AS_OF).columns()
     alone = evaluate(LeadHistory(own), AS_OF)
     assert all(same(value, columns[name][0]) for name, value in alone.items())
 
 
 def test_no_lead_gives_empty_columns() -> None:
-    columns = evaluate_leads([], AS_OF)
+    columns = evaluate_leads([], AS_OF).columns()
     assert all(np.shape(values) == (0,) for values in columns.values())

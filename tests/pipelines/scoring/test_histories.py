@@ -102,7 +102,7 @@ def assert_same(stage: FeatureStage, people: list[str], columns: dict[str, Colum
 def test_online_features_are_those_of_the_warehouse(stage: FeatureStage, engine: Engine) -> None:
     leads = read_leads(stage.settings.published_dir, AS_OF)
     assert len(leads) > 60
-    columns = evaluate_leads([lead for _, lead in leads.values()], AS_OF)
+    columns = evaluate_leads([lead for _, lead in leads.values()], AS_OF).columns()
     assert_same(stage, list(leads), columns, AS_OF)
     assert columns["account_inbound_last_90d"].any()
 
@@ -177,7 +177,7 @@ def test_what_was_told_counts_the_next_day_as_it_did_at_once(stage: FeatureStage
         given = leads[person][1]
         own = [Activity(*(getattr(one, name) for name in _COLUMNS)) for one in news if one.person_id == person]
         described.append(replace(given, activities=(*given.activities, *own)))
-    columns = evaluate_leads(described, NEXT)
+    columns = evaluate_leads(described, NEXT).columns()
     # The form of a colleague was told as well; only the account's own counts know of it.
     others = {name: values for name, values in columns.items() if not name.startswith("account_")}
     assert columns["opens_last_90d"].all()

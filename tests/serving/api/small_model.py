@@ -53,7 +53,7 @@ def histories(count: int, *, seed: int = 3) -> list[LeadHistory]:
 @cache
 def small_model(recipe: RecipeName = RecipeName.BOOSTING, seed: int = 3) -> ResurrectionModel:
     """A fitted recipe as the plain model that a serving process reads."""
-    frame = pd.DataFrame(evaluate_leads(histories(600, seed=seed), AS_OF))
+    frame = pd.DataFrame(evaluate_leads(histories(600, seed=seed), AS_OF).columns())
     rng = np.random.default_rng(seed)
     pull = -2.0 + 0.2 * frame["inbound_last_365d"] - 0.004 * frame["days_since_last_inbound"]
     y = rng.random(len(frame)) < 1 / (1 + np.exp(-pull.to_numpy()))

@@ -49,7 +49,7 @@ def chance(person: str, *news: Activity) -> float:
     mates = [n for n in range(len(PEOPLE)) if n // 3 == at // 3 and n != at]
     colleagues = tuple(one for n in mates for one in HISTORIES[n].activities)
     lead: LeadHistory = replace(HISTORIES[at], activities=(*HISTORIES[at].activities, *news), colleagues=colleagues)
-    return float(small_model().p(pd.DataFrame(evaluate_leads([lead], AS_OF + timedelta(days=1))))[0])
+    return float(small_model().p(pd.DataFrame(evaluate_leads([lead], AS_OF + timedelta(days=1)).columns()))[0])
 
 
 def test_a_told_activity_changes_the_score_at_once(client: TestClient, other: TestClient, site: Site) -> None:

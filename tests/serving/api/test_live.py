@@ -80,8 +80,7 @@ def test_people_are_found_by_id_and_by_nothing_else(site: Site, tmp_path: Path) 
     assert rows[: len(PEOPLE)].tolist() == list(range(len(PEOPLE)))
     assert (rows[len(PEOPLE) :] == NOBODY).all()
     assert np.all(np.diff(people.p) >= 0)
-    assert people.percentile(0.0) == 0.0
-    assert people.percentile(1.0) == 100.0
+    assert people.percentiles(np.array([0.0, 1.0])) == [0.0, 100.0]
     assert nobody().find(["x"]).tolist() == [NOBODY]
 
 

@@ -68,7 +68,7 @@ def test_a_described_lead_has_the_score_of_the_daily_path(client: TestClient) ->
 
 def test_bulk_gives_the_same_numbers_in_order(client: TestClient) -> None:
     leads = histories(300, seed=9)
-    p = small_model().p(pd.DataFrame(evaluate_leads(leads, AS_OF)))
+    p = small_model().p(pd.DataFrame(evaluate_leads(leads, AS_OF).columns()))
     body = {
         "person_ids": [PEOPLE[3], "nobody", PEOPLE[1]],
         "leads": [described(lead) for lead in leads],
