@@ -73,14 +73,6 @@ class FeatureTable:
         place = _place().get(name)
         return self.texts[name][lead] if place is None else self.numbers.item(place, lead)
 
-    def rows(self, names: tuple[str, ...]) -> Floats:
-        """Values of some features that are numbers, shape (names, leads); NaN for those that are not declared."""
-        places, unknown = _places(names)
-        found: Floats = self.numbers[places]
-        if unknown.size:
-            found[unknown] = np.nan
-        return found
-
     def columns(self) -> dict[str, Column]:
         """name -> values, shape (leads,): float64 with NaN for unknown; categories as text or None."""
         found: dict[str, Column] = dict(zip(number_program().names, self.numbers, strict=True))
@@ -94,10 +86,9 @@ def _place() -> dict[str, int]:
 
 
 @lru_cache(maxsize=64)
-def _places(names: tuple[str, ...]) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
-    """Rows of some features, and which of these are not declared."""
-    places = np.array([_place().get(name, -1) for name in names], dtype=np.intp)
-    return places, np.flatnonzero(places < 0)
+def places_of(names: tuple[str, ...]) -> NDArray[np.intp]:
+    """Rows of some features in `FeatureTable.numbers`, -1 for those that are not declared."""
+    return np.array([_place().get(name, -1) for name in names], dtype=np.intp)
 
 
 @cache
@@ -190,7 +181,7 @@ def evaluate_table(
         dormant_after_days: days that separate two spells, one number or one for each lead.
     """
     leads = len(attributes)
-    gaps = np.full(leads, dormant_after_days, np.int64) * _DAY
+    gaps = np.broadcast_to(np.asarray(dormant_after_days, np.int64) * _DAY, leads)
     own_values, spell = _aggregated(own, as_of, gaps, _own_plan())
     account = _account_plan()
     others = np.zeros((leads, len(account.what)), np.int64)

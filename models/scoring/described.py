@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
 from models.calibration.calibrator import Floats
-from models.feature_batch import FeatureTable
+from models.feature_batch import FeatureTable, places_of
 from models.features import FeatureSpec
 from models.scoring.compiled import compiled
 from models.scoring.encoder import Encoder
@@ -27,16 +28,25 @@ def block_of(encoder: Encoder, table: FeatureTable) -> Floats:
         return np.concatenate(rows) if rows else np.zeros((0, len(encoder.column_names)))
     out = np.empty((leads, len(encoder.column_names)))
     places, names = encoder.numbers
-    numbers = table.rows(names)
-    infinite = np.isinf(numbers)
-    if infinite.any():
-        numbers[infinite] = np.nan
-    out[:, places] = numbers.T
+    fill_numbers(table.numbers, places_of(names), places, out)
     unstated = (None,) * leads
-    codes = [[encoder.code(name, text) for text in table.texts.get(name, unstated)] for _, name in encoder.texts]
-    if codes:
-        out[:, [place for place, _ in encoder.texts]] = np.array(codes).T
+    for place, name in encoder.texts:
+        for lead, text in enumerate(table.texts.get(name, unstated)):
+            out[lead, place] = encoder.code(name, text)
     return out
+
+
+@compiled
+def fill_numbers(numbers: Any, source: Any, target: Any, out: Any) -> None:
+    """Copy rows `source` of numbers (features, leads) to columns `target` of out (leads, columns).
+
+    What is infinite, or has no row (-1), becomes NaN.
+    """
+    for at in range(source.size):
+        row, column = source[at], target[at]
+        for lead in range(out.shape[0]):
+            value = numbers[row, lead] if row >= 0 else np.nan
+            out[lead, column] = np.nan if math.isinf(value) else value
 
 
 def raw_of(model: ResurrectionModel, block: Floats) -> Floats:

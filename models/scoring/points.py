@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Final
 
 import numpy as np
@@ -25,8 +26,13 @@ def points_of(p: Floats, *, anchor: float) -> NDArray[np.int64]:
     >>> points_of(np.array([0.05, 0.05 * 2 / (1 + 0.05)]), anchor=0.05).tolist()
     [50, 60]
     """
-    values = 50.0 + POINTS_PER_LOGIT * (logit(p) - logit(anchor))
+    values = 50.0 + POINTS_PER_LOGIT * (logit(p) - _logit_of(anchor))
     return np.minimum(np.maximum(np.rint(values), 0.0), 100.0).astype(np.int64)
+
+
+@lru_cache(maxsize=64)
+def _logit_of(anchor: float) -> float:
+    return float(logit(anchor))
 
 
 def tiers_of(points: NDArray[np.int64]) -> NDArray[np.object_]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
+from functools import cache
 from typing import Any, Final
 
 from fastapi import FastAPI, Request
@@ -18,7 +19,7 @@ from serving.api.state import ApiState
 
 _log = logging.getLogger("recovery.api")
 _OUTCOMES: Final = {401: "refused", 403: "refused", 429: "limited"}
-_SAFE: Final = {"X-Content-Type-Options": "nosniff", "Cache-Control": "no-store"}
+_SAFE: Final = ((b"x-content-type-options", b"nosniff"), (b"cache-control", b"no-store"))
 _NAMES: Final = {404: "no_such_route", 405: "method_not_allowed"}
 
 
@@ -46,12 +47,12 @@ class Frame:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
-                told = {**_SAFE, **found.get("limit_headers", {})}
+                told = found.get("limit_headers", {})
                 if degraded := self._state.degraded():
-                    told["Recovery-Degraded"] = "; ".join(degraded)
+                    told = {**told, "Recovery-Degraded": "; ".join(degraded)}
                 present = {name for name, _ in message["headers"]}
-                more = [(name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in told.items()]
-                message["headers"] = [*message["headers"], *(one for one in more if one[0] not in present)]
+                more = [(_header(name), value.encode("latin-1")) for name, value in told.items()]
+                message["headers"] += [one for one in (*_SAFE, *more) if one[0] not in present]
             await send(message)
 
         try:
@@ -61,12 +62,17 @@ class Frame:
 
     def _count(self, found: dict[str, Any], status: int, seconds: float) -> None:
         route = found.get("route", "other")
-        self._state.figures.requests.labels(route, str(status)).inc()
-        self._state.figures.seconds.labels(route).observe(seconds)
+        self._state.figures.count(route, status, seconds)
         principal = found.get("principal")
         if principal is not None:
             outcome = _OUTCOMES.get(status, "ok" if status < 400 else "failed")
             self._state.usage.count(principal.key_id, route, outcome, found.get("items", 1))
+
+
+@cache
+def _header(name: str) -> bytes:
+    """A name as it goes over the wire; there are few."""
+    return name.lower().encode("latin-1")
 
 
 def answer_errors(app: FastAPI) -> None:

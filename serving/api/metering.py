@@ -32,6 +32,16 @@ class Figures:
         self.model_since = Gauge("recovery_api_model_loaded_seconds", "Unix time of the state in use.", registry=into)
         self.people = Gauge("recovery_api_people", "People with a published score.", registry=into)
         self.ready = Gauge("recovery_api_ready", "1 when all can be answered.", registry=into)
+        self._of_route: dict[tuple[str, int], tuple[Counter, Histogram]] = {}
+
+    def count(self, route: str, status: int, seconds: float) -> None:
+        """One request."""
+        known = self._of_route.get((route, status))
+        if known is None:  # finding the labels takes longer than counting
+            known = self.requests.labels(route, str(status)), self.seconds.labels(route)
+            self._of_route[route, status] = known
+        known[0].inc()
+        known[1].observe(seconds)
 
 
 class UsageMeter:

@@ -17,6 +17,7 @@ from serving.api import examples
 from serving.api.ahead import one_ahead
 from serving.api.auth import Principal, Right
 from serving.api.described import score_leads
+from serving.api.direct import DirectRoute
 from serving.api.guard import MOST_BULK_BYTES, admit, read_body, state_of
 from serving.api.known import answer_of, person_answer, row_of
 from serving.api.lane import Asked, read_bulk, read_score
@@ -29,7 +30,7 @@ from serving.api.problems import ProblemError
 from serving.api.schemas import BulkRequest, LeadIn, ScoreOut, ScoreRequest, faults_of_time
 from serving.api.state import ApiState
 
-router: Final = APIRouter(prefix="/v1", tags=["scores"])
+router: Final = APIRouter(prefix="/v1", tags=["scores"], route_class=DirectRoute)
 _JSON: Final = "application/json"
 _LEADS_AT_ONCE: Final = 512
 _PEOPLE_AT_ONCE: Final = 2_048
