@@ -81,13 +81,8 @@ def make_ground(var_dir: Path, *, people: int) -> Ground:
     rng = np.random.default_rng(3)
     pull = -2.0 + 0.2 * frame["inbound_last_365d"] - 0.004 * frame["days_since_last_inbound"]
     y = rng.random(len(frame)) < 1 / (1 + np.exp(-pull.to_numpy()))
-    model = fit_model(frame, y)
-    pointer = PublishedModel(
-        version="1", path="", sha256="", bytes=0, fingerprint="bench", recipe=model.recipe, anchor=ANCHOR,
-        anchor_version=1, definition_version="1", horizon_days=30, live_since=AS_OF,
-    )  # fmt: skip
+    promote(var_dir, fit_model(frame, y), version="1")
     published = var_dir / "published"
-    publish_model(published, model.to_bytes(), pointer, key=installation_key(var_dir / "secrets", MODELS))
     with duckdb.connect() as connection:
         rows = connection.execute(_PEOPLE, [people])
         publish_stream(published, dataset="lead_scores", as_of=AS_OF, batches=rows.to_arrow_reader(65_536))
@@ -98,6 +93,15 @@ def make_ground(var_dir: Path, *, people: int) -> Ground:
     _, token = KeyStore(engine).issue(name="bench", role=Role.ADMIN, now=now, per_minute=1_000_000_000)
     engine.dispose()
     return Ground(var_dir, token, frame, y, body_of(random_leads(1, seed=9, activities=20)[0]))
+
+
+def promote(var_dir: Path, model: ResurrectionModel, *, version: str) -> None:
+    """Publish a model as the champion in use."""
+    pointer = PublishedModel(
+        version=version, path="", sha256="", bytes=0, fingerprint="bench", recipe=model.recipe, anchor=ANCHOR,
+        anchor_version=1, definition_version="1", horizon_days=30, live_since=AS_OF,
+    )  # fmt: skip
+    publish_model(var_dir / "published", model.to_bytes(), pointer, key=installation_key(var_dir / "secrets", MODELS))
 
 
 def fit_model(frame: pd.DataFrame, y: np.ndarray[Any, Any]) -> ResurrectionModel:

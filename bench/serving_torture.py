@@ -1,4 +1,4 @@
-"""Large proofs of the API: generated requests over the whole OpenAPI, and the same number as the daily job."""
+"""Large proofs of the API: generated requests over the whole OpenAPI, the daily job's number, half an hour of load."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import httpx
 from bench.platform_day import settings_of
 from bench.rows import BENCH_DIR, Origin, Row, make_row
 from bench.serving import service_of
+from bench.serving_endurance import SECONDS, endurance_rows
 from bench.serving_ground import make_ground
 from bench.serving_same import compare
 from bench.serving_schema import check_operations, check_sequences
@@ -65,6 +66,11 @@ def same_number_rows(at: Origin, share: float) -> list[Row]:
         make_row(at, "largest difference of p, described", [found.described], "", target=1e-9),
         make_row(at, "answers with other points or reasons", [float(found.other_answers)], "answers", target=0),
     ]
+
+
+def lasting_rows(at: Origin, share: float) -> list[Row]:
+    """Half an hour at half load, with promotions."""
+    return endurance_rows(at, _folder("endurance"), seconds=max(12.0, SECONDS * share))
 
 
 def _folder(name: str) -> Path:

@@ -11,7 +11,7 @@ from typing import Final
 
 from bench.delivery_torture import canaries, failpoints, random_kills
 from bench.rows import Origin, Row, origin, write_suite
-from bench.serving_torture import same_number_rows, schema_rows
+from bench.serving_torture import lasting_rows, same_number_rows, schema_rows
 from bench.table import show
 from bench.torture_intervals import interval_rows
 from bench.torture_permission import HISTORIES, permission_rows
@@ -29,6 +29,7 @@ TORTURE: Final[dict[str, Callable[[Origin, float], list[Row]]]] = {
     "intervals": interval_rows,
     "api-schema": schema_rows,
     "api-same-number": same_number_rows,
+    "api-endurance": lasting_rows,
 }
 
 

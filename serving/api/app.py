@@ -31,9 +31,10 @@ def create_app(state: ApiState) -> FastAPI:
 
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
-        watcher = Watcher(state.source.refresh, state.told.refresh, state.housekeeper.look)
+        watcher = Watcher(state.source.refresh, state.told.refresh, state.housekeeper.look, state.tell_figures)
         state.source.refresh()
         state.told.refresh()
+        state.tell_figures()
         # What lives as long as the process is not looked through again: a full collection holds all requests up.
         gc.collect()
         gc.freeze()

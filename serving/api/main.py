@@ -23,7 +23,7 @@ from serving.api.auth import Authenticator, JwtRules
 from serving.api.housekeeping import Housekeeper
 from serving.api.limits import Limiter, MemoryLimiter, RedisLimiter
 from serving.api.live import Source
-from serving.api.metering import Figures, UsageMeter
+from serving.api.metering import Figures, UsageMeter, share_figures
 from serving.api.rescoring import Rescorer
 from serving.api.state import ApiState
 from serving.api.told import Told
@@ -139,4 +139,5 @@ def serve_api(settings: Settings, *, host: str, port: int, workers: int) -> None
     if workers == 1:
         uvicorn.Server(config).run(sockets=[socket])
     else:
+        share_figures(settings.var_dir / "cache" / "api" / f"figures-{port}")
         Multiprocess(config, sockets=[socket]).run()

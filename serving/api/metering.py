@@ -3,23 +3,35 @@
 from __future__ import annotations
 
 import logging
+import os
+import shutil
 import threading
 from collections.abc import Callable
 from datetime import date
+from pathlib import Path
 from typing import Final
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client.multiprocess import MultiProcessCollector, mark_process_dead
 
 from contracts.errors import RecoveryError
 from recovery.access.usage import UsageKey
 
+_FOLDER: Final = "PROMETHEUS_MULTIPROC_DIR"  # read by prometheus_client when a worker imports it
 _BUCKETS: Final = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.0)
 FLUSH_SECONDS: Final = 5.0
 _log = logging.getLogger("recovery.api")
 
 
+def share_figures(folder: Path) -> None:
+    """Let the workers that this process starts afterwards keep their figures in one folder, which is emptied."""
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    os.environ[_FOLDER] = str(folder)
+
+
 class Figures:
-    """Figures of one process, in a registry of its own."""
+    """Figures of one process in a registry of its own, or of all workers that share a folder (`share_figures`)."""
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
@@ -29,9 +41,9 @@ class Figures:
             "recovery_api_seconds", "Seconds per request.", ["route"], buckets=_BUCKETS, registry=into
         )
         self.items = Counter("recovery_api_scored", "People and leads scored.", ["origin"], registry=into)
-        self.model_since = Gauge("recovery_api_model_loaded_seconds", "Unix time of the state in use.", registry=into)
-        self.people = Gauge("recovery_api_people", "People with a published score.", registry=into)
-        self.ready = Gauge("recovery_api_ready", "1 when all can be answered.", registry=into)
+        self.model_since = _gauge("recovery_api_model_loaded_seconds", "Unix time of the state in use.", into)
+        self.people = _gauge("recovery_api_people", "People with a published score.", into)
+        self.ready = _gauge("recovery_api_ready", "1 when all can be answered.", into)
         self._of_route: dict[tuple[str, int], tuple[Counter, Histogram]] = {}
 
     def count(self, route: str, status: int, seconds: float) -> None:
@@ -42,6 +54,32 @@ class Figures:
             self._of_route[route, status] = known
         known[0].inc()
         known[1].observe(seconds)
+
+    def text(self) -> bytes:
+        """All figures as Prometheus reads them."""
+        folder = os.environ.get(_FOLDER)
+        if folder is None:
+            return generate_latest(self.registry)
+        for path in Path(folder).glob("gauge_live*_*.db"):
+            pid = int(path.stem.rpartition("_")[2])
+            if not _lives(pid):
+                mark_process_dead(pid, folder)  # type: ignore[no-untyped-call]
+        together = CollectorRegistry()
+        MultiProcessCollector(together, path=folder)  # type: ignore[no-untyped-call]
+        return generate_latest(together)
+
+
+def _lives(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except (ProcessLookupError, PermissionError):  # it ended; somebody else's may have its number
+        return False
+    return True
+
+
+def _gauge(name: str, words: str, registry: CollectorRegistry) -> Gauge:
+    """Of several workers the least counts: the one that is not ready, or has the oldest state."""
+    return Gauge(name, words, registry=registry, multiprocess_mode="livemin")
 
 
 class UsageMeter:

@@ -8,7 +8,7 @@ from typing import Any, Final
 
 import orjson
 from fastapi import APIRouter, Request
-from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+from prometheus_client import CONTENT_TYPE_LATEST
 from starlette.responses import Response
 
 from contracts.published import latest_date, read_manifest
@@ -98,10 +98,7 @@ async def ready(request: Request) -> Response:
 
 @router.get("/metrics", response_class=Response, tags=["health"])
 async def metrics(request: Request) -> Response:
-    """Figures for Prometheus."""
+    """Figures for Prometheus, of all workers together."""
     state = state_of(request)
-    figures, live = state.figures, state.live
-    figures.people.set(len(live.people))
-    figures.ready.set(live.why_not_ready() is None)
-    figures.model_since.set(live.loaded_at.timestamp() if live.pointer else 0)
-    return Response(generate_latest(figures.registry), media_type=CONTENT_TYPE_LATEST)
+    state.tell_figures()
+    return Response(state.figures.text(), media_type=CONTENT_TYPE_LATEST)

@@ -53,6 +53,13 @@ class ApiState:
         """The state of this moment; take it once per request."""
         return self.source.live
 
+    def tell_figures(self) -> None:
+        """Bring the figures of the published state up to date."""
+        live = self.live
+        self.figures.people.set(len(live.people))
+        self.figures.ready.set(live.why_not_ready() is None)
+        self.figures.model_since.set(live.loaded_at.timestamp() if live.pointer else 0)
+
     def degraded(self) -> list[str]:
         """What works less well than it should, in words; empty when nothing does."""
         found = [] if self.told.fault is None else [self.told.fault]

@@ -8,9 +8,12 @@ import signal
 import threading
 import time
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import httpx
 
+from bench.rows import origin
+from bench.serving_endurance import endurance_rows
 from recovery.access import Role
 from recovery.access.activities import told_since
 from tests.serving.api.conftest import PEOPLE, Site
@@ -91,6 +94,41 @@ def test_a_killed_worker_loses_only_what_was_in_flight(site: Site) -> None:
     assert len(told) > 20
     stored = told_since(site.engine, datetime(2020, 1, 1))
     assert len(told) <= len(stored) <= len(told) + len(failed)
+
+
+def test_figures_are_those_of_all_workers_also_of_one_that_was_killed(site: Site) -> None:
+    headers = bearer(site)
+    with serving(site, workers=2) as service:
+
+        def told(name: str) -> float:
+            lines = httpx.get(f"{service.url}/metrics", timeout=30).raise_for_status().text.splitlines()
+            return float(next(line.rpartition(" ")[2] for line in lines if line.startswith(name)))
+
+        def ask(times: int) -> None:
+            for _ in range(times):  # each on a connection of its own: any worker may answer
+                httpx.get(f"{service.url}/v1/stats", headers=headers, timeout=30)
+
+        counter = 'recovery_api_requests_total{route="stats"'
+        ask(20)
+        assert {told(counter) for _ in range(8)} == {20}
+        before = service.workers()
+        os.kill(before[0], signal.SIGKILL)
+        until = time.monotonic() + 60
+        while not set(service.workers()) - set(before):
+            assert time.monotonic() < until, "the killed worker was not replaced"
+            time.sleep(0.1)
+        ask(5)
+        assert {told(counter) for _ in range(4)} == {25}
+        assert told("recovery_api_people") == len(PEOPLE)
+        assert told("recovery_api_ready") == 1
+
+
+def test_the_api_lasts_under_load_while_models_are_promoted(tmp_path: Path) -> None:
+    rows = {row.name: row for row in endurance_rows(origin(), tmp_path / "ground", seconds=6.0, people=1_000)}
+    assert rows["answers at half load"].value > 100
+    assert rows["answers but 200, and broken connections"].value == 0
+    assert rows["promotions that did not happen"].value == 0
+    assert rows["longest wait for a promoted model"].ok
 
 
 def test_proxies_are_trusted_only_where_told_and_a_lost_redis_is_said(site: Site) -> None:
