@@ -115,10 +115,18 @@ def bank_rows(at: Origin, data: Path) -> list[Row]:
         groups=np.arange(one.y.size),
     )
     still, moved = (float(row_log_loss(p, one.y).mean()) for p in (one.p[_OURS], rolled))
+    # With its default tolerance the regression stops early, which happens to rank these rows better than its end does.
+    known, test = table.rows(np.arange(cut)), table.rows(np.arange(cut, table.y.size))
+    solved = references(table.features)["logistic regression"].set_params(logisticregression__tol=1e-12)
+    ended = float(roc_auc_score(test.y, solved.fit(known.frame, known.y).decision_function(test.frame)))
     return [
         make_row(at, "bank, last fifth: AUC", [one.auc(_OURS)], "AUC", baseline=[better]),
         make_row(
             at, "bank, last fifth: AUC short of the better reference", [better - one.auc(_OURS)], "AUC", target=0.0
+        ),
+        make_row(
+            at, "bank, last fifth: AUC short of plain logistic regression solved to its end", [ended - one.auc(_OURS)],
+            "AUC",
         ),
         make_row(
             at, "bank, last fifth: log loss with monthly recalibration / without", [moved], "nats",

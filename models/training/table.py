@@ -27,7 +27,7 @@ from models.training.codes import (
 Basis = Literal["linear", "trees"]
 UNIT_KINDS: Final = ("one_hot", "words")  # centred but not scaled, so that a ridge shrinks rare categories most
 _MOST_ONE_HOT: Final = {"linear": 40, "trees": 12}
-_LEAST_SHARE: Final = 0.002  # rarer categories have too few events to be told apart
+_LEAST_SHARE: Final = 0.002  # where categories are many, rarer ones have too few events to be told apart
 _LEAST_ROWS: Final = 10
 _CROSS_FITS: Final = 5
 _TEXT_WORDS: Final = 3.0  # a column of mostly distinct values with so many words each is text, whatever its type
@@ -124,8 +124,10 @@ class TableCoder(BaseEstimator):  # type: ignore[misc]
             return fit_number(spec.name, values, knots=self.knots if spec.kind == "number" else 0)
         if spec.kind == "text" or looks_like_text(column):
             return fit_words(spec.name, buckets=self.buckets)
-        least = max(_LEAST_ROWS, _LEAST_SHARE * len(column)) if len(column) > 10 * _LEAST_ROWS else 1
-        code = fit_one_hot(spec.name, column, least_rows=least)
+        few = _LEAST_ROWS if len(column) > 10 * _LEAST_ROWS else 1
+        code = fit_one_hot(spec.name, column, least_rows=few)
+        if len(code["values"]) > _MOST_ONE_HOT[self.basis]:
+            code = fit_one_hot(spec.name, column, least_rows=max(few, _LEAST_SHARE * len(column)))
         if len(code["values"]) <= _MOST_ONE_HOT[self.basis] and _covered(column, code["values"]) >= 0.5:
             return code
         return fit_target(spec.name, column, y, weights)
