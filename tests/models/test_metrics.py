@@ -2,11 +2,12 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from scipy.stats import norm
 from sklearn.metrics import average_precision_score, log_loss, roc_auc_score
 
 from models.calibration.calibrator import expit, logit
 from models.evaluation.metrics import evaluate, log_loss_gain
-from models.evaluation.resampling import Resampler
+from models.evaluation.resampling import Resampler, interval
 
 
 def _world(rows: int, seed: int = 1, groups: int = 400):
@@ -51,6 +52,15 @@ def test_repeated_rows_of_the_same_people_make_no_interval_narrower() -> None:
     width = once.roc_auc.high - once.roc_auc.low
     assert (many.roc_auc.high - many.roc_auc.low) == pytest.approx(width, rel=0.05)
     assert many.slope.high - many.slope.low == pytest.approx(once.slope.high - once.slope.low, rel=0.05)
+
+
+def test_95_of_100_further_draws_fall_into_the_interval_of_200() -> None:
+    rng = np.random.default_rng(4)
+    held = []
+    for _ in range(2_000):
+        found = interval(0.0, rng.normal(size=200))
+        held.append(norm.cdf(found.high) - norm.cdf(found.low))
+    assert np.mean(held) == pytest.approx(0.95, abs=0.002)
 
 
 def test_the_interval_of_no_gain_covers_zero_and_that_of_a_real_gain_does_not() -> None:
