@@ -88,7 +88,7 @@ def serve_until_stopped(workspace: Workspace) -> None:
     try:
         _wait_until_ready(running, (settings.dagster_port, settings.mlflow_port), logs)
         out.print(f"Dagster  http://{_LOOPBACK}:{settings.dagster_port}/locations")
-        out.print(f"MLflow   http://{_LOOPBACK}:{settings.mlflow_port}/#/experiments")
+        out.print(f"MLflow   http://{_LOOPBACK}:{settings.mlflow_port}/#/experiments?workflowType=machine_learning")
         out.print("[dim]Ctrl-C ends both. Neither has a login: keep them on loopback.[/dim]")
         while all(process.poll() is None for process in running.values()):
             time.sleep(0.5)

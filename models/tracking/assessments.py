@@ -26,9 +26,7 @@ def log_assessment(
         files: the report.
     """
     client = tracking.client
-    found = client.get_experiment_by_name(EXPERIMENT)
-    location = tracking.artifacts.absolute().as_uri() if tracking.artifacts else None
-    experiment = found.experiment_id if found else client.create_experiment(EXPERIMENT, artifact_location=location)
+    experiment = tracking.experiment(EXPERIMENT)
     tags = {"file_sha256": digest, "mlflow.source.name": "recovery assess", "mlflow.source.type": "JOB"}
     leaks = ", ".join(values.get("suspected_leaks") or ()) or "none"
     tags[_NOTE] = f"{values.get('protocol', '')}. Suspected leaks: {leaks}."

@@ -37,6 +37,7 @@ ROOT_TAG: Final = "recalibrated_from"
 AS_TRAINED_TAG: Final = "keeps_its_calibrator_since"
 IN_USE_TAG: Final = "in_use_since"
 ANCHOR_TAG, ANCHOR_VERSION_TAG = "anchor", "anchor_version"
+_KIND: Final = {"mlflow.experimentKind": "custom_model_development"}
 _NOTE: Final = "mlflow.note.content"
 _LOADER: Final = "models.scoring.pyfunc"
 _REQUIREMENTS: Final = ("numpy", "pandas", "numba")
@@ -126,11 +127,15 @@ class Tracking:
     @cached_property
     def experiment_id(self) -> str:
         """The experiment, made when missing."""
-        found = self.client.get_experiment_by_name(EXPERIMENT)
+        return self.experiment(EXPERIMENT)
+
+    def experiment(self, name: str) -> str:
+        """An experiment, made when missing, whose page shows its training runs first."""
+        found = self.client.get_experiment_by_name(name)
         if found is not None:
             return str(found.experiment_id)
         location = self.artifacts.absolute().as_uri() if self.artifacts else None
-        return str(self.client.create_experiment(EXPERIMENT, artifact_location=location))
+        return str(self.client.create_experiment(name, artifact_location=location, tags=_KIND))
 
     def find(self, fingerprint: str) -> Logged | None:
         """The finished run of a fingerprint with its version, or None; unfinished runs are removed."""

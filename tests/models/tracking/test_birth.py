@@ -47,6 +47,12 @@ def test_a_store_whose_making_was_killed_is_made_again(tmp_path: Path, statement
     assert sorted(one.name for one in path.parent.glob("*.making*")) == []
 
 
+def test_the_experiment_opens_on_its_training_runs(tmp_path: Path) -> None:
+    tracking = Tracking(f"sqlite:///{tmp_path / 'mlflow.db'}", tmp_path / "artifacts")
+    found = tracking.client.get_experiment(tracking.experiment_id)
+    assert found.tags["mlflow.experimentKind"] == "custom_model_development"
+
+
 def test_a_store_that_is_there_is_left_alone(tmp_path: Path) -> None:
     path = tmp_path / "mlflow.sqlite"
     create_store(f"sqlite:///{path}", None)
