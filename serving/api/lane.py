@@ -77,7 +77,7 @@ class _Bulk(Struct, forbid_unknown_fields=True, gc=False):
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """A request that was read.
+    """A bulk request that was read.
 
     Attributes:
         person_ids: known people, in order.
@@ -88,6 +88,21 @@ class Asked:
     person_ids: Sequence[str]
     leads: Sequence[Leads]
     as_of: date | None
+
+
+@dataclass(frozen=True, slots=True)
+class Plain:
+    """A described lead that was read.
+
+    Attributes:
+        lead: as the decoder gives it.
+        as_of: the date that the request names.
+        names: that stand in the lead, or a few more.
+    """
+
+    lead: _Lead
+    as_of: date | None
+    names: int
 
 
 _SCORE: Final = msgspec.json.Decoder(_Score)
@@ -104,22 +119,30 @@ class _GivenUp(Exception):  # noqa: N818 - the long way takes over; nothing is w
     """The request is not plain."""
 
 
-def read_score(body: bytes, now: datetime) -> Asked | None:
-    """One described lead; None when the request is anything else, or not plain.
-
-    Args:
-        body: of the request.
-        now: aware UTC; nothing may lie after it.
-    """
+def read_score(body: bytes) -> Plain | None:
+    """One described lead, its times not yet checked; None when the request is anything else, or not plain."""
     try:
         names = _names_of(body)
         asked = _decoded(_SCORE, body)
-        leads, counted = _columns([asked.lead], now)
+    except _GivenUp:
+        return None
+    return Plain(asked.lead, asked.as_of_date or None, names - 1 - (asked.as_of_date is not UNSET))
+
+
+def columns_of(asked: Sequence[Plain], now: datetime) -> Leads | None:
+    """Leads of several requests as columns; None when one of them is not plain.
+
+    Args:
+        asked: as read.
+        now: aware UTC; nothing may lie after it.
+    """
+    try:
+        leads, counted = _columns([one.lead for one in asked], now)
     except _GivenUp:
         return None
     # Of a name that stands twice the decoder takes the last one: the names that it took must be all that there are.
-    counted += 1 + (asked.as_of_date is not UNSET)
-    return Asked((), (leads,), asked.as_of_date or None) if names == counted else None
+    # No request has fewer names than it took, so that what holds for their sum holds for each.
+    return leads if sum(one.names for one in asked) == counted else None
 
 
 def read_bulk(body: bytes, now: datetime, *, at_once: int) -> Asked | None:

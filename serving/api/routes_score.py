@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator, Sequence
 from datetime import date, datetime, timedelta
 from functools import partial
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 import orjson
@@ -46,9 +46,12 @@ async def score(request: Request) -> Response:
     principal = await admit(request, Right.SCORE, route="score")
     body = await read_body(request)
     if request.headers.get("idempotency-key") is None:
-        plain = read_score(body, state_of(request).now())
+        plain = read_score(body)
         if plain is not None:
-            return Response(_described(request, plain.leads[0], plain.as_of), media_type=_JSON)
+            state = state_of(request)
+            answer = await state.together.score(plain, _as_of(request, plain.as_of))
+            if answer is not None:
+                return Response(_told(state, answer), media_type=_JSON)
         asked = parse(ScoreRequest, body)
         if asked.person_id is not None:
             return Response(await person_answer(request, principal, asked.person_id), media_type=_JSON)
@@ -75,7 +78,10 @@ def _of_lead(request: Request, asked: ScoreRequest) -> bytes:
 
 def _described(request: Request, leads: Leads, wanted: date | None) -> bytes:
     state = state_of(request)
-    answer = score_leads(leads, _as_of(request, wanted), state.live)[0]
+    return _told(state, score_leads(leads, _as_of(request, wanted), state.live)[0])
+
+
+def _told(state: ApiState, answer: dict[str, Any]) -> bytes:
     state.figures.items.labels("described").inc()
     return orjson.dumps(answer)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cached_property
 from pathlib import Path
 
 import sqlalchemy as sa
@@ -15,6 +16,7 @@ from serving.api.limits import Limiter, MemoryLimiter
 from serving.api.live import Live, Source
 from serving.api.metering import Figures, UsageMeter
 from serving.api.rescoring import Rescorer
+from serving.api.together import Together
 from serving.api.told import Told
 
 
@@ -52,6 +54,11 @@ class ApiState:
     def live(self) -> Live:
         """The state of this moment; take it once per request."""
         return self.source.live
+
+    @cached_property
+    def together(self) -> Together:
+        """Scores the described leads of requests that arrive at the same moment."""
+        return Together(lambda: self.source.live, self.now)
 
     def tell_figures(self) -> None:
         """Bring the figures of the published state up to date."""
