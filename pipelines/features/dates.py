@@ -29,7 +29,7 @@ class DatesPlan:
         as_of: the run's own date; everyone dormant.
         missing: weekly dates to compute, ascending, without `as_of`.
         full: those of `missing` that were once scored and so hold everyone.
-        sample_modulus: the panel takes one person in so many, a power of two.
+        sample_modulus: a weekly date of the panel takes one person in so many, a power of two; each date others.
         fingerprint: of everything that can change a past date.
     """
 

@@ -17,5 +17,5 @@ select
     count(*) over (partition by d.as_of_date, l.person_number) as record_count
 from links as l
 inner join dates as d on l.valid_from < d.as_of_at and d.as_of_at <= coalesce(l.valid_to, timestamp '9999-12-31')
-where d.is_full or {{ is_sampled('l.person_id') }}
+where d.is_full or {{ is_sampled('l.person_id', 'd.as_of_date') }}
 order by d.as_of_date, l.person_number, l.record_rank
