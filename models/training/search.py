@@ -22,7 +22,7 @@ from models.training.fitting import Lesson, fit_all, fit_recipe
 from models.training.folds import Fold, Rows, stratified_folds, time_folds
 from models.training.matrix import clean_frame
 from models.training.selection import choose, least
-from models.training.settings import Budget, shape_of
+from models.training.settings import Budget, for_rows, shape_of
 from models.training.side_by_side import bounded, side_by_side
 from models.training.tuning import Tried, trials
 
@@ -56,6 +56,7 @@ class SearchResult:
         chosen: the recipe with its parameters.
         reason: why, in words.
         recipes: best setting of every recipe, by name, the simpler first.
+        tuned_on: training rows of a fold on which the settings were found.
         raw: recipe -> out-of-fold raw log odds of each row, mean over repeats; NaN where a row was never judged.
         losses: recipe -> out-of-fold log loss of each row, NaN likewise; scores of a fold are first put through a
             sigmoid of that fold, two free values each, so order and shape are compared and not the level.
@@ -67,11 +68,16 @@ class SearchResult:
     chosen: Recipe
     reason: str
     recipes: dict[str, Recipe]
+    tuned_on: int
     raw: dict[str, Floats]
     losses: dict[str, Floats]
     judged: Rows
     latest: Rows
     latest_losses: dict[str, float]
+
+    def for_rows(self, recipe: Recipe, rows: int) -> Recipe:
+        """One of the recipes for a fit on so many rows (`settings.for_rows`)."""
+        return for_rows(recipe, rows, tuned_on=self.tuned_on)
 
 
 def search(
@@ -129,7 +135,8 @@ def finish(
         result: of `search` on the same rows.
         frame, y, features, groups, seed, weights, threads: as for `search`.
     """
-    fitted = fit_recipe(result.chosen, frame, y, features, seed, weights, groups=groups, threads=threads)
+    recipe = result.for_rows(result.chosen, y.size)
+    fitted = fit_recipe(recipe, frame, y, features, seed, weights, groups=groups, threads=threads)
     judged = result.judged
     choice = choose_calibrator(
         result.raw[result.chosen.name.value][judged],
@@ -183,6 +190,7 @@ class _Search:
             chosen=recipes[choice.name],
             reason=choice.reason,
             recipes=recipes,
+            tuned_on=self._tuned_on(),
             raw={name: self._by_row(found) for name, found in scores.items()},
             losses=losses,
             judged=judged,
@@ -236,6 +244,10 @@ class _Search:
         most = self.plan.tuning_folds
         return self.folds[-most:] if self.in_time else self.folds[:most]
 
+    def _tuned_on(self) -> int:
+        sizes = [min(fold.train.size, self.plan.tuning_rows) for fold in self._tuning_folds()]
+        return round(float(np.mean(sizes)))
+
     def _sample(self, rows: Rows) -> Rows:
         """At most `tuning_rows` rows; whole groups are drawn."""
         if rows.size <= self.plan.tuning_rows:
@@ -259,7 +271,9 @@ class _Search:
 
     def _scores(self, recipes: dict[str, Recipe], fold: Fold) -> dict[str, Floats]:
         lesson, test = self._lesson(fold.train), self.table.cleaned.iloc[fold.test]
-        fitted = fit_all([(recipe, lesson) for recipe in recipes.values()])
+        tuned_on = self._tuned_on()
+        sized = [for_rows(recipe, fold.train.size, tuned_on=tuned_on) for recipe in recipes.values()]
+        fitted = fit_all([(recipe, lesson) for recipe in sized])
         return {name: one.decision_function(test) for name, one in zip(recipes, fitted, strict=True)}
 
     def _losses(self, scores: Sequence[Floats], folds: Sequence[Fold]) -> list[Floats]:

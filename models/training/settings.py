@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from models.training.candidates import Recipe, RecipeName
 
 _FEW, _SOME, _MANY = 100, 500, 5_000  # events that bear a curve, a product, a deep tree
 ROUNDS: Final = (15, 30, 60, 100, 160)  # checkpoints of boosting; one fit answers for all of them
+_MOST_ROUNDS: Final = 400
 _STRENGTHS: Final = (0.01, 0.1, 1.0)  # scikit-learn's C, from strong to weak shrinkage
 
 
@@ -92,6 +93,17 @@ ROUNDS_KEY: Final = {RecipeName.BOOSTING: "max_iter", RecipeName.LIGHTGBM: "num_
 def at_round(recipe: Recipe, rounds: int) -> Recipe:
     """The same setting stopped at a checkpoint."""
     return Recipe(recipe.name, recipe.params | {ROUNDS_KEY[recipe.name]: rounds})
+
+
+def for_rows(recipe: Recipe, rows: int, *, tuned_on: int) -> Recipe:
+    """The recipe for more rows than its setting was found on: boosted trees bear rounds in proportion, at most 400."""
+    if recipe.members:
+        return replace(recipe, members=tuple(for_rows(one, rows, tuned_on=tuned_on) for one in recipe.members))
+    key = ROUNDS_KEY.get(recipe.name)
+    if key is None or rows <= tuned_on:
+        return recipe
+    rounds = round(float(recipe.params[key]) * rows / tuned_on)
+    return at_round(recipe, max(int(recipe.params[key]), min(_MOST_ROUNDS, rounds)))
 
 
 def shape_of(recipe: Recipe) -> str:

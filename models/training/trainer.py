@@ -79,7 +79,7 @@ class Trainer:
         judged = [
             Candidate(
                 name=name,
-                params=params_of(recipe),
+                params=params_of(found.for_rows(recipe, len(self.frame))),
                 evaluation=self._evaluation(p_test[name], raw_test[name]),
                 without_exposure=self._without_exposure(fits.without_exposure) if name == chosen else None,
                 selection_loss=self._selection_loss(choices[name], found.raw[name]),
@@ -114,11 +114,13 @@ class Trainer:
         """
         rehearsal = self._lesson(self.rehearse)
         single = {name: recipe for name, recipe in found.recipes.items() if not recipe.members}
-        wanted = [(recipe, rehearsal) for recipe in single.values()]
-        wanted.append((found.chosen, self._lesson(np.arange(len(self.frame)))))
+        before = [found.for_rows(recipe, self.rehearse.size) for recipe in single.values()]
+        wanted = [(recipe, rehearsal) for recipe in before]
+        everyone = np.arange(len(self.frame))
+        wanted.append((found.for_rows(found.chosen, everyone.size), self._lesson(everyone)))
         own = tuple(spec for spec in self.features if spec.group != "exposure")
         if 0 < len(own) < len(self.features):
-            wanted.append((found.chosen, self._lesson(self.rehearse, own)))
+            wanted.append((found.for_rows(found.chosen, self.rehearse.size), self._lesson(self.rehearse, own)))
         fitted = fit_all(wanted)
         rest = fitted[len(single) :]
         return _Fits(dict(zip(single, fitted, strict=False)), rest[0], rest[1] if len(rest) > 1 else None)

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +14,7 @@ from models.training.candidates import Recipe, RecipeName
 from models.training.folds import stratified_folds, time_folds
 from models.training.matrix import clean_frame
 from models.training.search import SearchPlan, SearchResult, finish, fit_recipe, search
+from models.training.settings import for_rows
 
 SPECS = (
     FeatureSpec("amount", "number", "stage", "", ""),
@@ -118,3 +120,24 @@ def test_a_fold_with_one_class_is_refused() -> None:
         search(frame, np.zeros(200, dtype=bool), SPECS, folds=stratified_folds(y, groups, 3), groups=groups)
     with pytest.raises(ValueError, match="at least one fold"):
         search(frame, y, SPECS, folds=[], groups=groups, plan=SearchPlan())
+
+
+def test_trees_tuned_on_few_rows_bear_more_rounds_on_many() -> None:
+    trees = Recipe(RecipeName.LIGHTGBM, {"num_iterations": 30, "num_leaves": 8})
+    linear = Recipe(RecipeName.LOGISTIC, {"C": 0.1, "knots": 0, "pairs": 0})
+    both = Recipe(RecipeName.AVERAGE, {}, (linear, trees))
+    assert for_rows(both, 3_000, tuned_on=1_000).members == (
+        linear,
+        replace(trees, params=trees.params | {"num_iterations": 90}),
+    )
+    assert for_rows(trees, 100_000, tuned_on=1_000).params["num_iterations"] == 400
+    assert for_rows(trees, 900, tuned_on=1_000) == trees
+
+
+def test_a_finished_model_is_sized_for_all_rows(found: SearchResult) -> None:
+    frame, y, groups = table()
+    trees = found.recipes["lightgbm"]
+    model = finish(replace(found, chosen=trees), frame, y, SPECS, groups=groups)
+    rounds = round(trees.params["num_iterations"] * y.size / found.tuned_on)
+    assert rounds > trees.params["num_iterations"]
+    assert model.program.tree_start.size == rounds + 1
