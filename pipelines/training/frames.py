@@ -50,6 +50,10 @@ where
     and s.as_of_date in (select unnest(cast(? as date[])))
 """
 
+# The lowest bit of the hash by which the panel is sampled: who stays in every week has the high ones.
+_HASH = "try_cast('0x' || left(s.person_id, 8) as bigint)"
+_STAYS = f"({_HASH} & (-{_HASH}))"
+
 
 def _bound(request: PanelRequest) -> list[Any]:
     return [request.as_of, list(grid_dates(request.as_of, request.weeks))]
@@ -113,10 +117,11 @@ def read_panel(
 ) -> pd.DataFrame:
     """Training rows ordered by date and person: keys, y, event_at and the features.
 
-    With `people`, all rows of so many of them, always the same.
+    With `people`, all rows of so many of them, always the same; of a sampled panel those who stay in every week.
     """
     columns = ", ".join(f"s.{spec.name}" for spec in request.features)
-    kept = "" if people is None else f"qualify dense_rank() over (order by hash(s.person_id), s.person_id) <= {people}"
+    order = f"{_STAYS} desc, hash(s.person_id), s.person_id"
+    kept = "" if people is None else f"qualify dense_rank() over (order by {order}) <= {people}"
     frame = connection.execute(
         f"""
         select

@@ -55,6 +55,17 @@ def test_the_clean_world_raises_none_and_the_week_is_judged_once(tmp_path: Path,
     assert same.rows == kept.rows
 
 
+def test_a_sampled_panel_still_holds_people_in_every_week(tmp_path: Path, frame: pd.DataFrame) -> None:
+    number = frame["person_id"].str[1:].astype(int)
+    week = pd.to_datetime(frame["as_of_date"]).map(pd.Timestamp.toordinal) // 7
+    in_turn, stays = (number + week) % 4 == 0, number % 16 == 0  # as dbt's `is_sampled` at one person in four
+    sampled = frame.assign(person_id=number.map("{:08x}".format))[in_turn | stays]
+    engine = engine_at(tmp_path)
+    fill(engine, sampled)
+    (check,) = _run(engine).get_asset_check_evaluations()
+    assert "read 7, 28 days earlier" in str(check.description)
+
+
 def test_a_planted_leak_is_named_with_its_figures(tmp_path: Path, frame: pd.DataFrame) -> None:
     engine = engine_at(tmp_path)
     rng = np.random.default_rng(1)
