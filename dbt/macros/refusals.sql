@@ -56,7 +56,24 @@
     case when kind in ('bounce', 'complaint', 'opt_out') then 'mail event' else 'words of a reply' end
 {%- endmacro %}
 
-{# Whether the basis of a permission file's row is a refusal (contracts.words.SuppressionReason). #}
+{# Whether the basis of a permission file's row is a refusal: all that is no ground (contracts.words.Basis). #}
 {% macro is_refusing_basis(column) -%}
-    {{ column }} in ('opt_out', 'objection', 'complaint', 'hard_bounce', 'do_not_contact')
+    coalesce(
+        {{ column }} not in (
+            'express_consent', 'written_consent', 'inquiry', 'purchase', 'soft_opt_in', 'relationship',
+            'opt_out_column', 'business_line', 'absent_from_national_list', 'on_national_list', 'unconfirmed_consent'
+        ),
+        true
+    )
+{%- endmacro %}
+
+{# Ground that a label of HubSpot's "Legal basis for processing contact's data" states; null for any other words. #}
+{% macro ground_of_label(label) -%}
+    case regexp_replace(replace(lower(trim({{ label }})), '–', '-'), '\s+', ' ', 'g')
+        when 'freely given consent from contact' then 'express_consent'
+        when 'legitimate interest - prospect/lead' then 'relationship'
+        when 'legitimate interest - existing customer' then 'relationship'
+        when 'legitimate interest - other' then 'relationship'
+        when 'performance of a contract' then 'relationship'
+    end
 {%- endmacro %}

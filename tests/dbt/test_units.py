@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from datetime import date
 from pathlib import Path
 
 import pytest
 import yaml
 
+from contracts.words import Basis
 from pipelines.features import dates
 from pipelines.features.project import DbtProject
 from pipelines.resources import PROJECT_ROOT
@@ -35,3 +37,9 @@ def test_every_unit_test_of_the_dbt_project_holds(tmp_path: Path) -> None:
     assert [(node.unique_id, node.message) for node in nodes if not node.is_good] == []
     assert {node.unique_id.split(".")[-1] for node in nodes} == declared()
     assert len(nodes) >= 14
+
+
+def test_grounds_of_permission_files_are_those_of_the_contracts() -> None:
+    macros = (PROJECT_ROOT / "dbt" / "macros" / "refusals.sql").read_text(encoding="utf-8")
+    known = macros.split("macro is_refusing_basis")[1].split("endmacro")[0]
+    assert set(re.findall(r"'([a-z_]+)'", known)) == set(Basis)

@@ -32,6 +32,17 @@ refused_flags as (
     {{ refused_by_columns('versions') }}
 ),
 
+-- A contact may have several labels.
+labels as (
+    select record_key, source, legal_basis, exported_at, unnest(string_split(legal_basis, ';')) as label
+    from versions
+    where legal_basis is not null
+),
+
+grounds as (
+    select *, {{ ground_of_label('label') }} as ground from labels
+),
+
 listed as (
     select
         s.*,
@@ -87,7 +98,7 @@ facts as (
         record_key,
         'email',
         'allowed',
-        case when lower(legal_basis) like '%consent%' then 'express_consent' else 'relationship' end,
+        ground,
         legal_basis,
         source,
         min(exported_at),
@@ -97,9 +108,9 @@ facts as (
         null,
         null,
         null
-    from versions
-    where regexp_matches(lower(legal_basis), 'consent|contract|legitimate')
-    group by record_key, source, legal_basis
+    from grounds
+    where ground is not null
+    group by record_key, source, ground, legal_basis
     union all
     select
         h.record_key,
