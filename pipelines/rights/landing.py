@@ -25,7 +25,7 @@ _OF_PEOPLE: Final = ("contact_id", "lead_id", "who_id", "related_to_id", "conver
 
 @dataclass(frozen=True, slots=True)
 class Columns:
-    """Headers of a landed file by what they hold."""
+    """Headers of a landed file by what they hold; `fixed_country` is what a mapping declares for every row."""
 
     roles: Roles
     emails: tuple[str, ...]
@@ -33,6 +33,7 @@ class Columns:
     names: tuple[str, ...]
     country: str | None
     is_people: bool
+    fixed_country: str | None = None
 
 
 def columns_of(manifest: LandingManifest) -> Columns:
@@ -40,10 +41,11 @@ def columns_of(manifest: LandingManifest) -> Columns:
     spec = alias_table(manifest.crm).objects.get(manifest.object)
     if spec is None:
         return Columns(Roles(None), (), (), (), None, is_people=False)
-    headers = dict(match_headers(spec, manifest.columns).headers)
+    headers, fixed = dict(match_headers(spec, manifest.columns).headers), dict[str, str]()
     if manifest.crm is Crm.MAPPED_CSV:
         declared = manifest.deliveries[-1].mapping or {}
         headers = {name: str(value["column"]) for name, value in declared.items() if "column" in value}
+        fixed = {name: str(value["const"]) for name, value in declared.items() if "const" in value}
     headers = {name: header for name, header in headers.items() if header in manifest.columns}
 
     def of(*kinds: Kind) -> tuple[str, ...]:
@@ -53,7 +55,8 @@ def columns_of(manifest: LandingManifest) -> Columns:
     ids = tuple(headers[name] for name in _OF_PEOPLE if name in headers)
     names = tuple(headers[name] for name in ("first_name", "last_name") if name in headers)
     country = next(iter(of(Kind.COUNTRY)), None)
-    return Columns(Roles(own, ids), of(Kind.EMAIL), of(Kind.PHONE), names, country, spec.is_people)
+    constant = next((fixed[name] for name in spec.of_kind(Kind.COUNTRY) if name in fixed), None)
+    return Columns(Roles(own, ids), of(Kind.EMAIL), of(Kind.PHONE), names, country, spec.is_people, constant)
 
 
 def people_rows(root: Path) -> Iterator[tuple[LandingManifest, Columns, pa.Table]]:
@@ -70,14 +73,12 @@ def people_rows(root: Path) -> Iterator[tuple[LandingManifest, Columns, pa.Table
             )
 
 
-def erase_landing(root: Path, people: Identifiers) -> list[ErasureReceipt]:
+def erase_landing(root: Path, people: Identifiers) -> Iterator[ErasureReceipt]:
     """Rewrite every landed file that holds these people, each under its new hash, with a receipt."""
-    receipts = []
     for folder, manifest in all_manifests(root):
         found = _rewrite(folder, manifest, people)
         if found is not None:
-            receipts.append(found)
-    return receipts
+            yield found
 
 
 def _rewrite(folder: Path, manifest: LandingManifest, people: Identifiers) -> ErasureReceipt | None:

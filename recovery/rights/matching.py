@@ -31,6 +31,8 @@ class Identifiers:
         numbers: the same in E.164, as far as a country is known.
         names: full names and other words that name one person and stand in no other record.
         touch_ids: of the ledger.
+        current_ids: those of `person_ids` under which records stand today; the others are former ones.
+        shared: number of addresses that records of others hold too; they are in none of the sets above.
     """
 
     person_ids: frozenset[str] = frozenset()
@@ -40,6 +42,13 @@ class Identifiers:
     numbers: frozenset[str] = field(default=frozenset(), repr=False)
     names: frozenset[str] = field(default=frozenset(), repr=False)
     touch_ids: frozenset[str] = frozenset()
+    current_ids: frozenset[str] = frozenset()
+    shared: int = 0
+
+    @property
+    def main_id(self) -> str:
+        """One id to write requests under; empty when an address belongs to no person."""
+        return min(self.current_ids or self.person_ids, default="")
 
     def record_ids(self, source: str) -> frozenset[str]:
         """Record ids in a source, whatever their object."""
@@ -104,6 +113,11 @@ def rows_of_people(
             digits = pc.replace_substring_regex(_as_text(table[column]), r"[^0-9]", "")
             masks.append(_holds(digits, {phone.lstrip("0") for phone in people.phones}))
     return reduce(pc.or_, masks)
+
+
+def rows_with_id(table: pa.Table, column: str, ids: Iterable[str]) -> Any:
+    """Boolean mask: the column holds one of the ids."""
+    return _is_in(table[column], ids)
 
 
 def rows_by_person(table: pa.Table, people: Identifiers) -> Any:
