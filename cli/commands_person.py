@@ -118,6 +118,7 @@ def erase(
 ) -> None:
     """Erase a person everywhere, with receipts; the address stays blocked by its keyed hash."""
     from pipelines.rights.erasure import erase_people
+    from pipelines.runlock import take_run_lock
     from recovery.addresses import load_address_key
     from recovery.rights.requests import RequestKind, complete, open_request
     from recovery.rights.unfinished import unfinished_erasure
@@ -131,7 +132,8 @@ def erase(
         by, name = getpass.getuser(), people.main_id or "unknown"
         request = begun[0] if begun else open_request(engine, RequestKind.ERASE, name, by=by, received_at=now)
         key = load_address_key(settings.secrets_dir)
-        done = erase_people(settings, engine, people, addresses=key, now=now, request_id=request)
+        with take_run_lock(settings.var_dir, wait_seconds=0):
+            done = erase_people(settings, engine, people, addresses=key, now=now, request_id=request)
         complete(engine, request, now=now)
     for receipt in done.receipts:
         out.print(f"{receipt.rows:>7,}  {receipt.place}  {receipt.item}", soft_wrap=True)
@@ -214,11 +216,13 @@ def retention(
 ) -> None:
     """List what is older than its retention allows; remove it with --apply."""
     from pipelines.rights.retention import apply_retention, list_expired
+    from pipelines.runlock import take_run_lock
 
     with _ground(sources) as (settings, engine, now):
         expired = list_expired(settings, engine, now=now)
         for item in expired:
             out.print(f"{item.count:>7,}  {item.what}  older than {item.days} days", soft_wrap=True)
         if apply:
-            apply_retention(settings, engine, now=now)
+            with take_run_lock(settings.var_dir, wait_seconds=0):
+                apply_retention(settings, engine, now=now)
     out.print("Removed." if apply else "Nothing was removed; add --apply.")
