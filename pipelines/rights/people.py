@@ -62,15 +62,22 @@ def _seeds(landing: Path, engine: sa.Engine, names: Sequence[str], countries: Ma
     if not addresses:
         return seeds
     holders = Search(landing, engine, countries, []).holders(addresses)
+    candidates: dict[str, list[Family]] = {}
     for address in addresses:
-        ids = _people_written_to(engine, address)
-        candidates = [*(Family(keys={key}) for key in holders[address]), *(Family(ids={one}) for one in ids)]
-        with reading(engine) as connection:
-            for one in candidates:
-                close(connection, one)
-        known = Search(landing, engine, countries, united(candidates))
-        known.take_own_rows()
-        apart = united_by_name(known.families)
+        written = _people_written_to(engine, address)
+        candidates[address] = [
+            *(Family(keys={key}) for key in holders[address]),
+            *(Family(ids={one}) for one in written),
+        ]
+    every = [one for found in candidates.values() for one in found]
+    with reading(engine) as connection:
+        for one in every:
+            close(connection, one)
+    known = Search(landing, engine, countries, united(every))
+    known.take_own_rows()
+    for address in addresses:
+        mine = [one for one in known.families if any(one.overlaps(other) for other in candidates[address])]
+        apart = united_by_name(mine)
         if len(apart) > 1:
             raise _several(apart)
         seeds.append(_with_address(apart[0] if apart else _unnamed(engine, address), address))
