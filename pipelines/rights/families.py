@@ -44,7 +44,7 @@ class Family:
 
     def absorb(self, row: LandedPerson) -> None:
         """Take a record with its name and addresses."""
-        self.keys.add(row.key)
+        self.keys.update({row.key} - {""})
         self.emails.update(row.emails)
         self.phones.update(row.phones())
         if row.name:

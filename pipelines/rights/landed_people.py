@@ -41,7 +41,7 @@ class LandedPerson:
     """One landed row of a person.
 
     Attributes:
-        key: `source:object:record_id`.
+        key: `source:object:record_id`; empty where the row has no record id.
         name: first and last name in lower case; empty where none is given.
         emails: lower case.
         written: numbers as they stand.
@@ -82,7 +82,7 @@ def landed_people(root: Path, countries: Mapping[str, str]) -> Iterator[LandedPe
             cells = {name: value.strip() for name, value in row.items() if value and value.strip()}
             country = cells.get(columns.country or "", columns.fixed_country or "")
             yield LandedPerson(
-                key=prefix + cells.get(own, ""),
+                key=prefix + cells[own] if own in cells else "",
                 name=" ".join(cells[column] for column in columns.names if column in cells).lower(),
                 emails=tuple(cells[column].lower() for column in columns.emails if "@" in cells.get(column, "")),
                 written=tuple(cells[column] for column in columns.phones if digits_of(cells.get(column, ""))),

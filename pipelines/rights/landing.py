@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
@@ -16,7 +16,7 @@ from contracts.files import sha256_file, write_atomic
 from contracts.words import Crm
 from pipelines.ingest.aliases import Kind, alias_table, match_headers
 from pipelines.ingest.landing import DATA, MANIFEST, REJECTS, LandingManifest, all_manifests, note_rewritten
-from recovery.rights.matching import Identifiers, Roles, rows_of_people
+from recovery.rights.matching import Identifiers, Roles, blot, rows_of_people, rows_with_id
 from recovery.rights.requests import ErasureReceipt
 
 _OF_PEOPLE: Final = ("contact_id", "lead_id", "who_id", "related_to_id", "converted_contact_id", "merged_into_id",
@@ -84,28 +84,30 @@ def erase_landing(root: Path, people: Identifiers) -> Iterator[ErasureReceipt]:
 def _rewrite(folder: Path, manifest: LandingManifest, people: Identifiers) -> ErasureReceipt | None:
     columns = columns_of(manifest)
     kept: dict[str, pa.Table] = {}
-    taken = {DATA: 0, REJECTS: 0}
+    taken, blotted = {DATA: 0, REJECTS: 0}, 0
     for name in (DATA, REJECTS):
         if not (folder / name).exists():
             continue
         table = pq.read_table(folder / name, partitioning=None)
         roles = columns.roles if name == DATA else Roles(None)
-        mask = rows_of_people(
-            table,
-            people,
-            own=people.records.get((manifest.source, manifest.object), frozenset()),
-            all_ids=people.record_ids(manifest.source),
-            roles=roles,
-        )
+        own = people.records.get((manifest.source, manifest.object), frozenset())
+        mask = rows_of_people(table, people, own=own, all_ids=people.record_ids(manifest.source), roles=roles)
+        if columns.is_people and roles.own_id is not None:
+            by_id = replace(people, emails=frozenset(), phones=frozenset(), names=frozenset())
+            theirs = rows_of_people(table, by_id, own=own, all_ids=people.record_ids(manifest.source), roles=roles)
+            theirs = pc.or_(theirs, pc.and_(mask, rows_with_id(table, roles.own_id, [""])))
+            # A record of somebody else that mentions them stays, without the words.
+            table, blotted = blot(table, people, pc.and_(mask, pc.invert(theirs)))
+            mask = theirs
         kept[name] = table.filter(pc.invert(mask))
         taken[name] = table.num_rows - kept[name].num_rows
-    if not any(taken.values()):
+    if not any(taken.values()) and not blotted:
         return None
-    return _settle(folder, manifest, kept, taken)
+    return _settle(folder, manifest, kept, taken, blotted)
 
 
 def _settle(
-    folder: Path, manifest: LandingManifest, kept: dict[str, pa.Table], taken: dict[str, int]
+    folder: Path, manifest: LandingManifest, kept: dict[str, pa.Table], taken: dict[str, int], blotted: int
 ) -> ErasureReceipt:
     staging = folder.parent / f".{folder.name}.erasing"
     shutil.rmtree(staging, ignore_errors=True)
@@ -128,4 +130,4 @@ def _settle(
     note_rewritten(folder.parent, manifest.sha256, digest)
     shutil.rmtree(folder)
     item = f"{manifest.source}/{manifest.object}"
-    return ErasureReceipt("landing", item, manifest.sha256, digest, sum(taken.values()))
+    return ErasureReceipt("landing", item, manifest.sha256, digest, sum(taken.values()) + blotted)

@@ -66,7 +66,7 @@ def _seeds(landing: Path, engine: sa.Engine, names: Sequence[str], countries: Ma
     for address in addresses:
         written = _people_written_to(engine, address)
         candidates[address] = [
-            *(Family(keys={key}) for key in holders[address]),
+            *(Family(keys={key}) for key in holders[address] - {""}),
             *(Family(ids={one}) for one in written),
         ]
     every = [one for found in candidates.values() for one in found]
@@ -80,7 +80,9 @@ def _seeds(landing: Path, engine: sa.Engine, names: Sequence[str], countries: Ma
         apart = united_by_name(mine)
         if len(apart) > 1:
             raise _several(apart)
-        seeds.append(_with_address(apart[0] if apart else _unnamed(engine, address), address))
+        if not apart:
+            apart = [Family() if holders[address] else _unnamed(engine, address)]
+        seeds.append(_with_address(apart[0], address))
     return seeds
 
 

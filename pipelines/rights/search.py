@@ -38,7 +38,7 @@ class _Index:
 
     def owner(self, row: LandedPerson) -> Family | None:
         """The family whose record it is."""
-        return self.by_key.get(row.key) or (self.by_id.get(person_id_of(row.key)) if self.by_id else None)
+        return (self.by_key.get(row.key) or self.by_id.get(person_id_of(row.key))) if row.key else None
 
     def claims(self, row: LandedPerson) -> Iterator[_Claim]:
         """Each family that holds an address of the row, with the addresses in common."""
@@ -90,7 +90,7 @@ class Search:
             self._pass()
 
     def holders(self, addresses: Sequence[str]) -> dict[str, set[str]]:
-        """Keys of the records that hold each address."""
+        """Keys of the records that hold each address; an empty one where a row without a record id does."""
         asked = [Family() for _ in addresses]
         for family, address in zip(asked, addresses, strict=True):
             if "@" in address:

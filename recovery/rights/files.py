@@ -17,9 +17,8 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from contracts.files import sha256_bytes, sha256_file, write_atomic
-from recovery.rights.matching import Identifiers, rows_by_person
+from recovery.rights.matching import ERASED, Identifiers, rows_by_person
 
-ERASED: Final = "[erased]"
 _CSV: Final = (".csv", ".tsv")
 _DATABASES: Final = (".duckdb", ".sqlite", ".db", ".wal", "-wal", "-shm", "-journal")
 _CHUNK: Final = 500

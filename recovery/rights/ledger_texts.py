@@ -9,8 +9,7 @@ from typing import Any, Final
 import sqlalchemy as sa
 
 from recovery.ledger import schema as tables
-from recovery.rights.files import ERASED
-from recovery.rights.matching import Identifiers, digits_of, is_same_number
+from recovery.rights.matching import ERASED, Identifiers, digits_of, is_same_number
 
 # Words of an erasure that is not through yet; see `recovery.rights.unfinished`.
 ERASURE: Final = "erasure"

@@ -11,6 +11,8 @@ from typing import Any, Final
 import pyarrow as pa
 import pyarrow.compute as pc
 
+# Stands where somebody's words stood.
+ERASED: Final = "[erased]"
 # So many patterns at a time; one expression over thousands would outgrow the matcher.
 _CHUNK: Final = 200
 _LEAST_DIGITS: Final = 7
@@ -113,6 +115,35 @@ def rows_of_people(
             digits = pc.replace_substring_regex(_as_text(table[column]), r"[^0-9]", "")
             masks.append(_holds(digits, {phone.lstrip("0") for phone in people.phones}))
     return reduce(pc.or_, masks)
+
+
+def blot(table: pa.Table, people: Identifiers, rows: Any) -> tuple[pa.Table, int]:
+    """Replace these people's words by `[erased]` in the text of some rows, numbers in any notation.
+
+    Args:
+        table: of text columns.
+        people: whose words.
+        rows: boolean mask of the rows.
+
+    Returns:
+        The table, and in how many rows it differs.
+    """
+    if not pc.any(rows).as_py():
+        return table, 0
+    numbers = sorted({phone.lstrip("0") for phone in people.phones}, key=len, reverse=True)
+    patterns = [re.escape(word) for word in sorted(people.emails | people.names)]
+    patterns += [r"\+?" + "[^0-9a-zA-Z]*".join(one) for one in numbers]
+    differs = pa.array([False] * table.num_rows)
+    for at, (name, kind) in enumerate(zip(table.column_names, table.schema.types, strict=True)):
+        if not _is_text(kind):
+            continue
+        column = text = table[name].cast(pa.string())
+        for start in range(0, len(patterns), _CHUNK):
+            text = pc.replace_substring_regex(text, "(?i)" + "|".join(patterns[start : start + _CHUNK]), ERASED)
+        text = pc.if_else(rows, text, column)
+        differs = pc.or_(differs, pc.fill_null(pc.not_equal(text, column), False))
+        table = table.set_column(at, name, text.cast(kind))
+    return table, pc.sum(differs).as_py() or 0
 
 
 def rows_with_id(table: pa.Table, column: str, ids: Iterable[str]) -> Any:

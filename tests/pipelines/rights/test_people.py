@@ -15,6 +15,7 @@ from contracts.errors import BadInputError
 from contracts.words import Crm
 from pipelines.rights.access import export_person
 from pipelines.rights.landed_people import declared_countries
+from pipelines.rights.landing import people_rows
 from pipelines.rights.people import find_people
 from recovery.identity import person_id_of
 from recovery.ledger import schema as tables
@@ -184,3 +185,19 @@ def test_the_number_of_an_erased_person_is_blocked_as_ingest_reads_it(
 def test_a_name_of_nobody_is_refused(at: At, who: str) -> None:
     with pytest.raises(BadInputError, match="Nobody here is known"):
         find(at(*CHAIN), who)
+
+
+def test_a_record_of_somebody_else_that_mentions_the_person_stays_without_the_words(at: At, tmp_path: Path) -> None:
+    place = at(
+        "1,2024-01-02 10:00,Ann,Applewhite,ann@acme.example,(212) 555-0100,US",
+        "2,2024-01-02 10:00,Bob,(for Ann Applewhite; ANN@acme.example; 212.555.0100),bob@acme.example,,US",
+        ",2024-01-02 10:00,Ann,Applewhite,ann@acme.example,,US",
+        ",2024-01-02 10:00,Cyd,Cottonwood,cyd@acme.example,,US",
+    )
+    assert landed(place, find(place, "ann@acme.example"), tmp_path / "ann.zip") == ["Ann"]
+    place.erase("ann@acme.example")
+    rows = [row for _, _, table in people_rows(place.settings.landing_dir) for row in table.to_pylist()]
+    assert sorted((row["First Name"], row["Last Name"]) for row in rows) == [
+        ("Bob", "(for [erased]; [erased]; [erased])"),
+        ("Cyd", "Cottonwood"),
+    ]
