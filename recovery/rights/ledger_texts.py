@@ -9,7 +9,7 @@ from typing import Any, Final
 import sqlalchemy as sa
 
 from recovery.ledger import schema as tables
-from recovery.rights.matching import ERASED, Identifiers, digits_of, is_same_number
+from recovery.rights.matching import ERASED, Identifiers, cased, digits_of, is_same_number
 
 # Words of an erasure that is not through yet; see `recovery.rights.unfinished`.
 ERASURE: Final = "erasure"
@@ -91,9 +91,8 @@ def _groups(words: Iterable[str]) -> Iterator[list[str]]:
 
 
 def _mentions(table: sa.Table, columns: Iterable[str], words: Iterable[str]) -> sa.ColumnElement[bool]:
-    # Spelled out beside `icontains`: SQLite folds the letters of ASCII alone.
-    spelled = sorted({form for word in words for form in (word, word.upper(), word.title())})
-    return sa.or_(*(table.c[name].icontains(form, autoescape=True) for name in columns for form in spelled))
+    forms = cased(words)
+    return sa.or_(*(table.c[name].icontains(form, autoescape=True) for name in columns for form in forms))
 
 
 def _is_row(row: Any) -> tuple[sa.ColumnElement[bool], sa.ColumnElement[bool]]:

@@ -63,6 +63,16 @@ class Identifiers:
         return tuple(sorted(self.emails | phones | self.names, key=len, reverse=True))
 
 
+def cased(words: Iterable[str]) -> tuple[str, ...]:
+    """Words in the cases that a search must spell out where it folds the letters of ASCII alone.
+
+    >>> cased(["ann lee", "özil"])
+    ('ann lee', 'özil', 'ÖZIL', 'Özil')
+    """
+    forms = (form for word in words for form in ((word,) if word.isascii() else (word, word.upper(), word.title())))
+    return tuple(dict.fromkeys(forms))
+
+
 def digits_of(text: str) -> str:
     """Digits of a phone number, or nothing when they are too few to be one."""
     digits = _DIGITS.sub("", text)

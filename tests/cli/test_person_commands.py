@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
+from pipelines.runlock import take_run_lock
 from recovery.ledger import schema as tables
 from recovery.ledger.engine import make_engine, reading
 from recovery.rights.requests import RequestKind, open_request
@@ -61,8 +62,11 @@ def test_an_address_restricts_its_person_by_id_and_stands_nowhere_in_the_ledger(
     assert [(row["person_id"], row["kind"]) for row in rows(planned, tables.restrictions)] == [(who, "restrict")]
     assert email not in str(everything(planned))
     assert "asked that nothing be done" in planned.run("explain", who, "--channel", "email").text
+    planned.clock = "2026-06-01T05:01:00+00:00"
     assert planned.run("person", "restrict", email, "--lift").code == 0
-    assert [row["kind"] for row in rows(planned, tables.restrictions)] == ["restrict", "lift"]
+    now, _, past = planned.run("explain", who, "--channel", "email").text.partition("Touches, each decided again")
+    assert "asked that nothing be done" not in now
+    assert "asked that nothing be done" in past, "the touch of the minute before"
 
 
 @pytest.mark.parametrize(
@@ -92,6 +96,7 @@ def test_an_undo_ends_the_merge_in_either_order(planned: Installation) -> None:
     (one, email), (other, _) = somebody(planned, 0), somebody(planned, 1)
     assert planned.run("person", "merge", email, other).code == 0
     refused(planned.run("person", "merge", other, one), "Both are one person already")
+    planned.clock = "2026-06-01T05:01:00+00:00"
     told = planned.run("person", "merge", other, one, "--undo")
     assert told.code == 0, told.text
     assert [(row["person_id"], row["canonical_id"], row["kind"]) for row in rows(planned, tables.person_aliases)] == [
@@ -113,6 +118,33 @@ def test_export_and_erasure_show_who_was_found(planned: Installation, tmp_path: 
     assert f"Found {who}" in told.text
     assert [row["state"] for row in rows(planned, tables.rights_requests)] == ["completed", "completed"]
     refused(planned.run("person", "export", email, "--to", str(tmp_path / "q.zip")), "Nobody here is known")
+
+
+def test_an_erasure_that_was_stopped_is_finished_by_the_same_command(planned: Installation) -> None:
+    who, email = somebody(planned)
+    stuck = planned.settings.var_dir / "cache" / "own.sqlite"
+    stuck.parent.mkdir(exist_ok=True)
+    stuck.write_bytes(b"\x00" + email.encode())
+    refused(planned.run("person", "erase", email, "--yes"), "1 files still hold somebody")
+    (request,) = rows(planned, tables.rights_requests)
+    assert request["request_id"] in planned.run("person", "requests").text
+    stuck.unlink()
+    told = planned.run("person", "erase", who, "--yes")
+    assert told.code == 0, told.text
+    assert [row["request_id"] for row in rows(planned, tables.rights_requests)] == [request["request_id"]]
+    assert "No request is open" in planned.run("person", "requests").text
+
+
+@pytest.mark.parametrize("words", [("erase", "{who}", "--yes"), ("retention", "--apply")])
+def test_nothing_is_removed_under_a_run_that_goes_on(planned: Installation, words: tuple[str, ...]) -> None:
+    who, email = somebody(planned)
+    lock = take_run_lock(planned.settings.var_dir, wait_seconds=0)
+    try:
+        told = planned.run("person", *(word.format(who=who) for word in words))
+    finally:
+        lock.release()
+    refused(told, "Another run of this installation is going on")
+    assert somebody(planned) == (who, email)
 
 
 def test_open_requests_are_listed_late_ones_first_and_a_late_one_fails(house: Installation) -> None:

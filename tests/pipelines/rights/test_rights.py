@@ -77,6 +77,8 @@ def test_the_search_finds_what_is_packed(tmp_path: Path) -> None:
         "f.duckdb",
     }
     assert not list(hits(tmp_path, ("needle-2",)))
+    (tmp_path / "g.log").write_text("for Özgür Çelik")
+    assert [path.name for path, _ in hits(tmp_path, ("özgür çelik",))] == ["g.log"]
 
 
 def test_landing_stands_under_new_hashes_with_receipts_and_is_not_landed_again(erased: Place) -> None:
