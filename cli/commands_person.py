@@ -13,14 +13,17 @@ import typer
 
 from cli.console import out
 from cli.workspace import find_workspace
+from contracts.errors import BadInputError
 
 if TYPE_CHECKING:
     import sqlalchemy as sa
 
     from contracts.settings import Settings
+    from recovery.rights.matching import Identifiers
 
 SourcesOption = Annotated[Path | None, typer.Option("--sources", help="sources.yml; default: the configured one.")]
 PersonArgument = Annotated[str, typer.Argument(help="Person id, e-mail address, or number with + in front.")]
+_SHOWN_RECORDS = 10
 person_app = typer.Typer(help="Rights of one person.", no_args_is_help=True)
 
 
@@ -48,6 +51,41 @@ def _ground(sources: Path | None) -> Iterator[tuple[Settings, sa.Engine, datetim
         engine.dispose()
 
 
+def _find(settings: Settings, engine: sa.Engine, who: str) -> Identifiers:
+    from pipelines.rights.landed_people import declared_countries
+    from pipelines.rights.people import find_people
+
+    return find_people(settings.landing_dir, engine, [who], countries=declared_countries(settings))
+
+
+def _find_person(settings: Settings, engine: sa.Engine, who: str) -> Identifiers:
+    """As `_find`, for what needs an id.
+
+    Raises:
+        BadInputError: nobody is known by that, or the address belongs to no person.
+    """
+    people = _find(settings, engine, who)
+    if not people.main_id:
+        raise BadInputError(
+            "The address belongs to no person here.",
+            where="the address given",
+            remedy="Give the person id; `recovery suppress` blocks an address of nobody.",
+        )
+    return people
+
+
+def _show(people: Identifiers) -> None:
+    """Who was found, by ids and records; addresses are counted."""
+    records = sorted(f"{source}:{kind}:{one}" for (source, kind), ids in people.records.items() for one in ids)
+    more = f" and {len(records) - _SHOWN_RECORDS:,} more" if len(records) > _SHOWN_RECORDS else ""
+    ids = ", ".join(sorted(people.current_ids or people.person_ids)) or "an address without a person"
+    out.print(f"Found {ids}", soft_wrap=True, markup=False)
+    out.print(f"  records: {', '.join(records[:_SHOWN_RECORDS]) or 'none'}{more}", soft_wrap=True, markup=False)
+    own = len(people.emails) + len(people.numbers)
+    kept = f"; {people.shared} more that others have too stay theirs" if people.shared else ""
+    out.print(f"  addresses of their own: {own}{kept}", soft_wrap=True, markup=False)
+
+
 @person_app.command("export")
 def export(
     who: PersonArgument,
@@ -56,13 +94,13 @@ def export(
 ) -> None:
     """Write everything that is held about a person to a ZIP of JSON files."""
     from pipelines.rights.access import export_person
-    from pipelines.rights.people import find_people
     from recovery.addresses import load_address_key
     from recovery.rights.requests import RequestKind, complete, open_request
 
     with _ground(sources) as (settings, engine, now):
-        people = find_people(settings.landing_dir, engine, [who])
-        name = min(people.person_ids, default="unknown")
+        people = _find(settings, engine, who)
+        _show(people)
+        name = people.main_id or "unknown"
         request = open_request(engine, RequestKind.EXPORT, name, by=getpass.getuser(), received_at=now)
         key = load_address_key(settings.secrets_dir)
         rows = export_person(settings, engine, people, to, addresses=key, now=now)
@@ -80,20 +118,23 @@ def erase(
 ) -> None:
     """Erase a person everywhere, with receipts; the address stays blocked by its keyed hash."""
     from pipelines.rights.erasure import erase_people
-    from pipelines.rights.people import find_people
+    from pipelines.runlock import take_run_lock
     from recovery.addresses import load_address_key
     from recovery.rights.requests import RequestKind, complete, open_request
+    from recovery.rights.unfinished import unfinished_erasure
 
     with _ground(sources) as (settings, engine, now):
-        people = find_people(settings.landing_dir, engine, [who])
-        ids = ", ".join(sorted(people.person_ids)) or "an address without a person"
+        begun = unfinished_erasure(engine, who)
+        people = _find(settings, engine, who) if begun is None else begun[1]
+        _show(people)
         if not yes:
-            typer.confirm(f"Erase {ids} for good?", abort=True)
-        name = min(people.person_ids, default="unknown")
-        request = open_request(engine, RequestKind.ERASE, name, by=getpass.getuser(), received_at=now)
+            typer.confirm("Erase for good?" if begun is None else "Finish the erasure that was begun?", abort=True)
+        by, name = getpass.getuser(), people.main_id or "unknown"
+        request = begun[0] if begun else open_request(engine, RequestKind.ERASE, name, by=by, received_at=now)
         key = load_address_key(settings.secrets_dir)
-        done = erase_people(settings, engine, people, addresses=key, now=now)
-        complete(engine, request, done.receipts, now=now)
+        with take_run_lock(settings.var_dir, wait_seconds=0):
+            done = erase_people(settings, engine, people, addresses=key, now=now, request_id=request)
+        complete(engine, request, now=now)
     for receipt in done.receipts:
         out.print(f"{receipt.rows:>7,}  {receipt.place}  {receipt.item}", soft_wrap=True)
     out.print(f"[green]Erased.[/green] Request {request}; no byte is left below {settings.var_dir}.", soft_wrap=True)
@@ -104,7 +145,7 @@ def erase(
 
 @person_app.command("restrict")
 def restrict_person(
-    who: Annotated[str, typer.Argument(help="Person id.")],
+    who: PersonArgument,
     reason: Annotated[str, typer.Option(help="Why; no personal data.")] = "asked for",
     lift: Annotated[bool, typer.Option("--lift", help="End the restriction.")] = False,
     sources: SourcesOption = None,
@@ -112,45 +153,60 @@ def restrict_person(
     """Restrict what is done with a person's data: nobody is contacted until it is lifted."""
     from recovery.rights.requests import RequestKind, complete, open_request, restrict
 
-    kind = RequestKind.LIFT if lift else RequestKind.RESTRICT
-    with _ground(sources) as (_, engine, now):
-        request = open_request(engine, kind, who, by=getpass.getuser(), received_at=now)
-        restrict(engine, who, kind=kind, reason=reason, by=getpass.getuser(), now=now)
+    kind, by = RequestKind.LIFT if lift else RequestKind.RESTRICT, getpass.getuser()
+    with _ground(sources) as (settings, engine, now):
+        people = _find_person(settings, engine, who)
+        request = open_request(engine, kind, people.main_id, by=by, received_at=now)
+        for one in sorted(people.person_ids):
+            restrict(engine, one, kind=kind, reason=reason, by=by, now=now)
         complete(engine, request, now=now)
+    _show(people)
     out.print("Restriction lifted." if lift else "Restricted: not contacted until it is lifted.")
 
 
 @person_app.command("merge")
 def merge_people(
-    who: Annotated[str, typer.Argument(help="Person id that is the same as the other.")],
-    into: Annotated[str, typer.Argument(help="Person id that stays.")],
+    who: Annotated[str, typer.Argument(help="Person, as above, who is the same as the other.")],
+    into: Annotated[str, typer.Argument(help="Person who stays.")],
     why: Annotated[str, typer.Option(help="Why; no personal data.")] = "the same human",
-    undo: Annotated[bool, typer.Option("--undo", help="They are two people after all.")] = False,
+    undo: Annotated[bool, typer.Option("--undo", help="They are two people after all; give the two ids.")] = False,
     sources: SourcesOption = None,
 ) -> None:
     """Say that two people are one; the stricter permission of both holds."""
     from recovery.rights.requests import RequestKind, complete, merge, open_request
 
-    kind = RequestKind.UNMERGE if undo else RequestKind.MERGE
-    with _ground(sources) as (_, engine, now):
-        request = open_request(engine, kind, who, by=getpass.getuser(), received_at=now)
-        merge(engine, who, into, kind=kind, why=why, by=getpass.getuser(), now=now)
-        complete(engine, request, now=now)
-    out.print("They are two people again." if undo else "They are one person; the stricter permission holds.")
+    kind, by = RequestKind.UNMERGE if undo else RequestKind.MERGE, getpass.getuser()
+    with _ground(sources) as (settings, engine, now):
+        one, other = (who, into) if undo else _two_people(settings, engine, who, into)
+        merge(engine, one, other, kind=kind, why=why, by=by, now=now)
+        complete(engine, open_request(engine, kind, one, by=by, received_at=now), now=now)
+    said = "two people again" if undo else "one person; the stricter permission holds"
+    out.print(f"{one} and {other} are {said}.", soft_wrap=True, markup=False)
+
+
+def _two_people(settings: Settings, engine: sa.Engine, who: str, into: str) -> tuple[str, str]:
+    one, other = (_find_person(settings, engine, name) for name in (who, into))
+    if one.person_ids & other.person_ids:
+        raise BadInputError(
+            "Both are one person already.", where=one.main_id, remedy="Give two different people, or use --undo."
+        )
+    return one.main_id, other.main_id
 
 
 @person_app.command("requests")
 def requests(sources: SourcesOption = None) -> None:
-    """Open requests that are due within a week or late."""
-    from recovery.rights.requests import overdue
+    """Open requests with their due dates, the late ones first; exit code 1 when one is late."""
+    from recovery.rights.requests import open_requests
 
     with _ground(sources) as (_, engine, now):
-        found = overdue(engine, now=now)
+        found = open_requests(engine)
+    late = [row for row in found if row["due_at"] < now]
     for row in found:
-        late = "[red]late[/red]" if row["due_at"] < now else "due"
-        out.print(f"{late} {row['due_at']:%Y-%m-%d}  {row['kind']}  {row['person_id']}  {row['request_id']}")
-    if not found:
-        out.print("Nothing is due within a week.")
+        word = "[red]late[/red]" if row in late else "due "
+        out.print(f"{word} {row['due_at']:%Y-%m-%d}  {row['kind']}  {row['person_id']}  {row['request_id']}")
+    out.print(f"{len(found)} open, {len(late)} late." if found else "No request is open.")
+    if late:
+        raise typer.Exit(1)
 
 
 @person_app.command("retention")
@@ -160,11 +216,13 @@ def retention(
 ) -> None:
     """List what is older than its retention allows; remove it with --apply."""
     from pipelines.rights.retention import apply_retention, list_expired
+    from pipelines.runlock import take_run_lock
 
     with _ground(sources) as (settings, engine, now):
         expired = list_expired(settings, engine, now=now)
         for item in expired:
             out.print(f"{item.count:>7,}  {item.what}  older than {item.days} days", soft_wrap=True)
         if apply:
-            apply_retention(settings, engine, now=now)
+            with take_run_lock(settings.var_dir, wait_seconds=0):
+                apply_retention(settings, engine, now=now)
     out.print("Removed." if apply else "Nothing was removed; add --apply.")

@@ -138,7 +138,12 @@ class Settings(BaseSettings):
         default_factory=list, description="own hosts that the webhook may reach on private addresses and without TLS"
     )
     retain_landing_days: int = Field(180, ge=30, description="landed full exports that newer ones replace")
-    retain_text_days: int = Field(730, ge=30, description="addresses and texts of messages in the ledger")
+    retain_text_days: int = Field(
+        730, ge=30, description="addresses and texts of messages: ledger, outbox, delivered files"
+    )
+    retention_applies: bool = Field(
+        False, description="rights_schedule removes what is over its time; else it only lists"
+    )
     feedback_port: int = Field(8008, ge=1, le=65535, description="loopback port of the feedback routes")
 
     run_at: str = Field("05:00", pattern=r"^\d\d:\d\d$", description="UTC hour of the daily schedule")
@@ -176,6 +181,11 @@ class Settings(BaseSettings):
     def outbox_dir(self) -> Path:
         """Root of emitted batches."""
         return self.var_dir / "outbox"
+
+    @property
+    def delivered_dir(self) -> Path:
+        """Root of the file sink."""
+        return self.var_dir / "delivered"
 
     @property
     def report_dir(self) -> Path:

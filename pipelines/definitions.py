@@ -16,6 +16,7 @@ from pipelines.ingest import assets as ingest_assets
 from pipelines.ingest import checks as ingest_checks
 from pipelines.jobs import JOBS, SCHEDULES, SENDING_JOBS
 from pipelines.resources import Engine
+from pipelines.rights import upkeep
 from pipelines.scoring import assets as scoring_assets
 from pipelines.scoring import checks as scoring_checks
 from pipelines.scoring import timing_assets
@@ -53,8 +54,8 @@ def build_definitions(engine: Engine) -> dg.Definitions:
     return dg.Definitions(
         assets=ASSETS,
         asset_checks=CHECKS,
-        jobs=[*JOBS, *(SENDING_JOBS if engine.settings.sending_allowed else [])],
-        schedules=SCHEDULES,
+        jobs=[*JOBS, *upkeep.JOBS, *(SENDING_JOBS if engine.settings.sending_allowed else [])],
+        schedules=[*SCHEDULES, *upkeep.SCHEDULES],
         resources={"engine": engine},
         executor=dg.in_process_executor,
     )

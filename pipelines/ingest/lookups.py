@@ -61,7 +61,7 @@ def settle_values(
             added.append(f"settled_{name}.v as {name}__v")
             values[name] = f"{name}__v"
     simple: tuple[tuple[Kind, Callable[[str], str | None]], ...] = (
-        (Kind.COUNTRY, _country_finder()),
+        (Kind.COUNTRY, country_finder()),
         (Kind.TIMEZONE, _zone_finder()),
         (Kind.DOMAIN, site_domain),
     )
@@ -149,7 +149,8 @@ def _settle_phones(connection: duckdb.DuckDBPyConnection, name: str, region: str
     connection.execute("drop table owned")
 
 
-def _country_finder() -> Callable[[str], str | None]:
+def country_finder() -> Callable[[str], str | None]:
+    """Function from any known spelling of a country to its ISO alpha-2 code, None for others."""
     table = places.country_table()
     codes = dict(zip(table["name"].to_pylist(), table["code"].to_pylist(), strict=True))
     return lambda value: codes.get(places.fold(value))

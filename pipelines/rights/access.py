@@ -19,7 +19,7 @@ from contracts.settings import Settings
 from pipelines.ingest.landing import DATA, all_manifests
 from pipelines.rights.landing import columns_of
 from recovery.addresses import AddressKey
-from recovery.rights.matching import Identifiers, rows_by_person, rows_of_people
+from recovery.rights.matching import Identifiers, rows_by_person, rows_of_people, rows_with_id
 from recovery.rights.requests import held_about
 
 _ABOUT: Final = """What this archive holds: landing.json - rows of CRM exports; ledger.json - permission, suppression,
@@ -54,13 +54,14 @@ def _landed(root: Path, people: Identifiers) -> dict[str, list[dict[str, Any]]]:
     found = {}
     for folder, manifest in all_manifests(root):
         table = pq.read_table(folder / DATA, partitioning=None)
-        mask = rows_of_people(
-            table,
-            people,
-            own=people.records.get((manifest.source, manifest.object), frozenset()),
-            all_ids=people.record_ids(manifest.source),
-            roles=columns_of(manifest).roles,
-        )
+        columns = columns_of(manifest)
+        own = people.records.get((manifest.source, manifest.object), frozenset())
+        all_ids = people.record_ids(manifest.source)
+        if columns.is_people and columns.roles.own_id is not None:
+            # A record of somebody else that mentions them is about somebody else (GDPR Art. 15(4)).
+            mask = rows_with_id(table, columns.roles.own_id, own)
+        else:
+            mask = rows_of_people(table, people, own=own, all_ids=all_ids, roles=columns.roles)
         rows = table.filter(mask).to_pylist()
         if rows:
             found[f"{manifest.source}/{manifest.object}/{manifest.sha256[:12]}"] = rows
@@ -72,7 +73,8 @@ def _published(root: Path, people: Identifiers) -> dict[str, list[dict[str, Any]
     for path in sorted(root.glob("*/*/manifest.json")):
         manifest = PublishedManifest.model_validate_json(path.read_bytes())
         table = pq.read_table(path.parent / manifest.path, partitioning=None)
-        mask = rows_by_person(table, people)
+        has_ids = "person_id" in table.column_names
+        mask = rows_with_id(table, "person_id", people.person_ids) if has_ids else rows_by_person(table, people)
         if pc.any(mask).as_py():
             found[f"{manifest.dataset}/{manifest.as_of_date}"] = table.filter(mask).to_pylist()
     return found

@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -21,9 +21,12 @@ from contracts.settings import Settings
 from pipelines.ingest.landing import landing_lock
 from pipelines.rights.landing import erase_landing
 from recovery.addresses import AddressKey
+from recovery.ledger.engine import reading
 from recovery.rights.files import Eraser, hits
+from recovery.rights.ledger_texts import texts_that_name
 from recovery.rights.matching import Identifiers
-from recovery.rights.requests import ErasureReceipt, erase_from_ledger
+from recovery.rights.requests import ErasureReceipt, erase_from_ledger, keep_receipts
+from recovery.rights.unfinished import forget_words, keep_words
 
 # The source systems' own files, in a demo below the state folder: erased by whoever keeps them.
 _SOURCES: Final = ("world", "truth")
@@ -39,13 +42,22 @@ class Erasure:
 
 
 def erase_people(
-    settings: Settings, engine: sa.Engine, people: Identifiers, *, addresses: AddressKey, now: datetime
+    settings: Settings,
+    engine: sa.Engine,
+    people: Identifiers,
+    *,
+    addresses: AddressKey,
+    now: datetime,
+    request_id: str | None = None,
 ) -> Erasure:
     """Take people out of landing, warehouse, published files, ledger, outbox, reports, model files and caches.
 
     The warehouse is removed whole: the next day rebuilds it without them, so they are in no snapshot and no label,
     and never count as "did not come back". So are the answers that the API keeps ready. Their addresses stay blocked by
-    keyed hash; the audit chain stays whole.
+    keyed hash; the audit chain stays whole. Addresses that records of others hold too stay where they belong to those.
+
+    Under a request each receipt is kept as it arises, and so is whom it is about until all is done: a run that was
+    stopped is finished by `unfinished_erasure`.
 
     Args:
         settings: where the stores are.
@@ -53,32 +65,70 @@ def erase_people(
         people: who asked.
         addresses: hashes what stays blocked.
         now: naive UTC.
+        request_id: under which the receipts are kept; None keeps none.
 
     Raises:
-        PermanentError: a file still holds one of them afterwards; it is named.
+        PermanentError: a file or a column of the ledger still holds one of them afterwards; it is named.
     """
     var_dir = settings.var_dir
+    if request_id is not None:
+        keep_words(engine, request_id, people, now=now)
     receipts: list[ErasureReceipt] = []
-    with landing_lock(settings.landing_dir):
-        receipts += erase_landing(settings.landing_dir, people)
-    receipts += _remove_warehouse(settings.warehouse_path)
-    receipts += _erase_published(settings.published_dir, people)
-    receipts += _remove_answers(var_dir / "cache" / "api")
-    receipts += _erase_files(var_dir, people)
-    suppress = [(addresses.hash(email), "all") for email in sorted(people.emails)]
-    suppress += [(addresses.hash(number), "all") for number in sorted(people.numbers)]
-    receipts += erase_from_ledger(engine, people, suppress=suppress, sender_id=settings.sender_id, now=now)
-    skipped = tuple(var_dir / name for name in (*_SOURCES, "secrets"))
-    left = sorted({path for path, _ in hits(var_dir, people.words, skip=skipped)})
-    if left:
-        shown = ", ".join(str(path.relative_to(var_dir)) for path in left[:5])
-        raise PermanentError(
-            f"{len(left)} files still hold somebody who was to be erased.",
-            where=shown,
-            remedy="Remove them by hand or tell us of the kind of file; then run the erasure again.",
-        )
-    sources = {path for name in _SOURCES for path, _ in hits(var_dir / name, people.words)}
+    for found in _steps(settings, engine, people, addresses, now):
+        receipts += found
+        if request_id is not None:
+            keep_receipts(engine, request_id, found, now=now)
+    _prove(settings, engine, people, skip_ledger_file=request_id is not None)
+    if request_id is not None:
+        forget_words(engine, request_id)
+        _refuse_leftovers(settings, _named_files(var_dir / "ledger", people))
+    sources = {path for name in _SOURCES for path in _named_files(var_dir / name, people)}
     return Erasure(tuple(receipts), tuple(sorted(sources)))
+
+
+def _steps(
+    settings: Settings, engine: sa.Engine, people: Identifiers, addresses: AddressKey, now: datetime
+) -> Iterator[list[ErasureReceipt]]:
+    """Each store is rewritten when its receipts are asked for."""
+    var_dir = settings.var_dir
+    with landing_lock(settings.landing_dir):
+        yield from ([receipt] for receipt in erase_landing(settings.landing_dir, people))
+    yield _remove_warehouse(settings.warehouse_path)
+    for place in (
+        _erase_published(settings.published_dir, people),
+        _remove_answers(var_dir / "cache" / "api"),
+        _erase_files(var_dir, people),
+    ):
+        yield from ([receipt] for receipt in place)
+    blocked = [(addresses.hash(text), "all") for text in sorted(people.emails | people.numbers)]
+    yield erase_from_ledger(engine, people, suppress=blocked, sender_id=settings.sender_id, now=now)
+    if people.shared:
+        yield [ErasureReceipt("kept", "addresses that records of others hold too", rows=people.shared)]
+
+
+def _prove(settings: Settings, engine: sa.Engine, people: Identifiers, *, skip_ledger_file: bool) -> None:
+    """Search every byte and every text of the ledger; its own file only once it forgot whom the erasure is about."""
+    var_dir = settings.var_dir
+    with reading(engine) as connection:
+        columns = texts_that_name(connection, people.words)
+    own = ("ledger",) if skip_ledger_file else ()
+    left = _named_files(var_dir, people, skip=tuple(var_dir / name for name in (*_SOURCES, "secrets", *own)))
+    _refuse_leftovers(settings, left, columns)
+
+
+def _named_files(root: Path, people: Identifiers, *, skip: tuple[Path, ...] = ()) -> list[Path]:
+    return sorted({path for path, _ in hits(root, people.words, skip=skip)})
+
+
+def _refuse_leftovers(settings: Settings, files: Sequence[Path], columns: Sequence[str] = ()) -> None:
+    left = [*(str(path.relative_to(settings.var_dir)) for path in files), *(f"ledger: {name}" for name in columns)]
+    if left:
+        kinds = f"{len(files)} files" if not columns else f"{len(files)} files and {len(columns)} columns of the ledger"
+        raise PermanentError(
+            f"{kinds} still hold somebody who was to be erased.",
+            where=", ".join(left[:5]),
+            remedy="Remove it by hand or tell us of the kind of file; then run the same erasure again to finish it.",
+        )
 
 
 def _remove_warehouse(path: Path) -> list[ErasureReceipt]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -11,6 +10,7 @@ import sqlalchemy as sa
 
 from contracts.settings import Settings
 from pipelines.ingest.landing import all_manifests, landing_lock
+from pipelines.rights.old_files import old_batches, old_deliveries, remove
 from recovery.ledger import schema as tables
 from recovery.ledger.audit import AuditEntry, append_audit
 from recovery.ledger.engine import reading, writing
@@ -33,6 +33,8 @@ def list_expired(settings: Settings, engine: sa.Engine, *, now: datetime) -> tup
     found = [
         Expired("landed exports that newer ones replace", settings.retain_landing_days, len(old)),
         Expired("message texts", settings.retain_text_days, _count(engine, _old_texts(settings, now))),
+        Expired("emitted batches", settings.retain_text_days, len(old_batches(settings, now))),
+        Expired("delivered files", settings.retain_text_days, len(old_deliveries(settings, now))),
         Expired("identifiers of webhook requests", _NONCE_DAYS, _count(engine, _old_nonces(now))),
     ]
     return tuple(item for item in found if item.count)
@@ -42,8 +44,8 @@ def apply_retention(settings: Settings, engine: sa.Engine, *, now: datetime) -> 
     """Remove it; returns what was removed. The audit names kinds and numbers."""
     found = list_expired(settings, engine, now=now)
     with landing_lock(settings.landing_dir):
-        for folder in _old_landings(settings, now):
-            shutil.rmtree(folder)
+        remove(_old_landings(settings, now))
+    remove([*old_batches(settings, now), *old_deliveries(settings, now)])
     with writing(engine) as connection:
         content, nonce = tables.contents, tables.webhook_nonces
         connection.execute(sa.delete(content).where(_old_texts(settings, now)))

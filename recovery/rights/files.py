@@ -17,9 +17,8 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from contracts.files import sha256_bytes, sha256_file, write_atomic
-from recovery.rights.matching import Identifiers, rows_by_person
+from recovery.rights.matching import ERASED, Identifiers, cased, rows_by_person
 
-ERASED: Final = "[erased]"
 _CSV: Final = (".csv", ".tsv")
 _DATABASES: Final = (".duckdb", ".sqlite", ".db", ".wal", "-wal", "-shm", "-journal")
 _CHUNK: Final = 500
@@ -137,9 +136,10 @@ def hits(root: Path, words: tuple[str, ...], *, skip: tuple[Path, ...] = ()) -> 
     """
     if not words:
         return
+    forms = cased(words)
     patterns = [
-        re.compile("|".join(re.escape(word) for word in words[start : start + _CHUNK]).encode(), re.IGNORECASE)
-        for start in range(0, len(words), _CHUNK)
+        re.compile("|".join(re.escape(form) for form in forms[start : start + _CHUNK]).encode(), re.IGNORECASE)
+        for start in range(0, len(forms), _CHUNK)
     ]
     for path in sorted(root.rglob("*")):
         if not path.is_file() or any(parent in skip for parent in path.parents):

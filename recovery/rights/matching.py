@@ -11,6 +11,8 @@ from typing import Any, Final
 import pyarrow as pa
 import pyarrow.compute as pc
 
+# Stands where somebody's words stood.
+ERASED: Final = "[erased]"
 # So many patterns at a time; one expression over thousands would outgrow the matcher.
 _CHUNK: Final = 200
 _LEAST_DIGITS: Final = 7
@@ -31,6 +33,8 @@ class Identifiers:
         numbers: the same in E.164, as far as a country is known.
         names: full names and other words that name one person and stand in no other record.
         touch_ids: of the ledger.
+        current_ids: those of `person_ids` under which records stand today; the others are former ones.
+        shared: number of addresses that records of others hold too; they are in none of the sets above.
     """
 
     person_ids: frozenset[str] = frozenset()
@@ -40,6 +44,13 @@ class Identifiers:
     numbers: frozenset[str] = field(default=frozenset(), repr=False)
     names: frozenset[str] = field(default=frozenset(), repr=False)
     touch_ids: frozenset[str] = frozenset()
+    current_ids: frozenset[str] = frozenset()
+    shared: int = 0
+
+    @property
+    def main_id(self) -> str:
+        """One id to write requests under; empty when an address belongs to no person."""
+        return min(self.current_ids or self.person_ids, default="")
 
     def record_ids(self, source: str) -> frozenset[str]:
         """Record ids in a source, whatever their object."""
@@ -50,6 +61,16 @@ class Identifiers:
         """Every text that must not stand anywhere afterwards."""
         phones = {form for phone in self.phones for form in (phone, f"+{phone}")}
         return tuple(sorted(self.emails | phones | self.names, key=len, reverse=True))
+
+
+def cased(words: Iterable[str]) -> tuple[str, ...]:
+    """Words in the cases that a search must spell out where it folds the letters of ASCII alone.
+
+    >>> cased(["ann lee", "özil"])
+    ('ann lee', 'özil', 'ÖZIL', 'Özil')
+    """
+    forms = (form for word in words for form in ((word,) if word.isascii() else (word, word.upper(), word.title())))
+    return tuple(dict.fromkeys(forms))
 
 
 def digits_of(text: str) -> str:
@@ -104,6 +125,40 @@ def rows_of_people(
             digits = pc.replace_substring_regex(_as_text(table[column]), r"[^0-9]", "")
             masks.append(_holds(digits, {phone.lstrip("0") for phone in people.phones}))
     return reduce(pc.or_, masks)
+
+
+def blot(table: pa.Table, people: Identifiers, rows: Any) -> tuple[pa.Table, int]:
+    """Replace these people's words by `[erased]` in the text of some rows, numbers in any notation.
+
+    Args:
+        table: of text columns.
+        people: whose words.
+        rows: boolean mask of the rows.
+
+    Returns:
+        The table, and in how many rows it differs.
+    """
+    if not pc.any(rows).as_py():
+        return table, 0
+    numbers = sorted({phone.lstrip("0") for phone in people.phones}, key=len, reverse=True)
+    patterns = [re.escape(word) for word in sorted(people.emails | people.names)]
+    patterns += [r"\+?" + "[^0-9a-zA-Z]*".join(one) for one in numbers]
+    differs = pa.array([False] * table.num_rows)
+    for at, (name, kind) in enumerate(zip(table.column_names, table.schema.types, strict=True)):
+        if not _is_text(kind):
+            continue
+        column = text = table[name].cast(pa.string())
+        for start in range(0, len(patterns), _CHUNK):
+            text = pc.replace_substring_regex(text, "(?i)" + "|".join(patterns[start : start + _CHUNK]), ERASED)
+        text = pc.if_else(rows, text, column)
+        differs = pc.or_(differs, pc.fill_null(pc.not_equal(text, column), False))
+        table = table.set_column(at, name, text.cast(kind))
+    return table, pc.sum(differs).as_py() or 0
+
+
+def rows_with_id(table: pa.Table, column: str, ids: Iterable[str]) -> Any:
+    """Boolean mask: the column holds one of the ids."""
+    return _is_in(table[column], ids)
 
 
 def rows_by_person(table: pa.Table, people: Identifiers) -> Any:

@@ -12,15 +12,19 @@ from typing import Any, Final
 
 import sqlalchemy as sa
 
+from contracts.errors import BadInputError
+from contracts.words import SuppressionReason
 from recovery.ledger import schema as tables
 from recovery.ledger.audit import AuditEntry, append_audit
 from recovery.ledger.engine import reading, writing
 from recovery.ledger.schema_access import api_activities, api_answers
+from recovery.permission.book import Entry, record_words
+from recovery.permission.facts import Stance
+from recovery.rights.ledger_texts import blot_mentions, chunks, delete_messages
 from recovery.rights.matching import Identifiers
 
 # One calendar month is never longer than 31 and never shorter than 28 days (GDPR Art. 12(3)); 45 days (11 CCR 7021).
 _DUE: Final = {"gdpr": timedelta(days=28), "ccpa": timedelta(days=45)}
-_BATCH: Final = 500
 
 
 class RequestKind(StrEnum):
@@ -81,34 +85,46 @@ def open_request(
     return request_id
 
 
-def complete(engine: sa.Engine, request_id: str, receipts: Sequence[ErasureReceipt] = (), *, now: datetime) -> None:
-    """Close a request with its receipts; they are appended and never changed."""
-    request = tables.rights_requests
+def keep_receipts(engine: sa.Engine, request_id: str, receipts: Sequence[ErasureReceipt], *, now: datetime) -> None:
+    """Append receipts of a request; they are never changed."""
     rows = [
         {"receipt_id": uuid.uuid4().hex, "request_id": request_id, "place": receipt.place, "item": receipt.item,
          "sha256_before": receipt.sha256_before, "sha256_after": receipt.sha256_after, "rows": receipt.rows,
          "erased_at": now}
         for receipt in receipts
     ]  # fmt: skip
-    with writing(engine) as connection:
-        if rows:
+    if rows:
+        with writing(engine) as connection:
             connection.execute(sa.insert(tables.erasure_receipts), rows)
+
+
+def complete(engine: sa.Engine, request_id: str, *, now: datetime) -> None:
+    """Close a request; the audit tells how many receipts it has."""
+    request, receipt = tables.rights_requests, tables.erasure_receipts
+    count = sa.select(sa.func.count()).where(receipt.c.request_id == request_id)
+    with writing(engine) as connection:
+        kept = int(connection.execute(count).scalar_one())
         connection.execute(
             sa.update(request).where(request.c.request_id == request_id).values(completed_at=now, state="completed")
         )
-        append_audit(connection, [AuditEntry("right_granted", request_id, {"receipts": len(rows)})], at=now)
+        append_audit(connection, [AuditEntry("right_granted", request_id, {"receipts": kept})], at=now)
+
+
+def open_requests(engine: sa.Engine) -> list[dict[str, Any]]:
+    """Requests that wait for an answer, the most urgent first."""
+    request = tables.rights_requests
+    query = (
+        sa.select(request.c.request_id, request.c.kind, request.c.person_id, request.c.received_at, request.c.due_at)
+        .where(request.c.state == "open")
+        .order_by(request.c.due_at, request.c.request_id)
+    )
+    with reading(engine) as connection:
+        return [dict(row._mapping) for row in connection.execute(query)]
 
 
 def overdue(engine: sa.Engine, *, now: datetime, within: timedelta = timedelta(days=7)) -> list[dict[str, Any]]:
     """Open requests that are due within a week or late, the most urgent first."""
-    request = tables.rights_requests
-    query = (
-        sa.select(request.c.request_id, request.c.kind, request.c.person_id, request.c.received_at, request.c.due_at)
-        .where(request.c.state == "open", request.c.due_at <= now + within)
-        .order_by(request.c.due_at)
-    )
-    with reading(engine) as connection:
-        return [dict(row._mapping) for row in connection.execute(query)]
+    return [row for row in open_requests(engine) if row["due_at"] <= now + within]
 
 
 def restrict(engine: sa.Engine, person_id: str, *, kind: RequestKind, reason: str, by: str, now: datetime) -> None:
@@ -130,21 +146,41 @@ def restrict(engine: sa.Engine, person_id: str, *, kind: RequestKind, reason: st
 def merge(
     engine: sa.Engine, person_id: str, canonical_id: str, *, kind: RequestKind, why: str, by: str, now: datetime
 ) -> None:
-    """Say that two people are one, or are not; permission of both is kept, so the stricter wins (W7)."""
-    row = {
-        "alias_id": uuid.uuid4().hex,
-        "person_id": person_id,
-        "canonical_id": canonical_id,
-        "kind": kind.value,
-        "why": why,
-        "source": by,
-        "since": now,
-        "recorded_at": now,
-    }
+    """Say that two people are one, or are not; permission of both is kept, so the stricter wins (W7).
+
+    An unmerge ends whatever merge of the two stands, in whichever order they were named then.
+
+    Raises:
+        BadInputError: no merge of the two stands that could be ended.
+    """
     with writing(engine) as connection:
-        connection.execute(sa.insert(tables.person_aliases), [row])
-        entry = AuditEntry(f"person_{kind.value}d", person_id, {"into": canonical_id})
-        append_audit(connection, [entry], at=now)
+        pairs = [(person_id, canonical_id)]
+        if kind is RequestKind.UNMERGE:
+            pairs = _standing_pairs(connection, person_id, canonical_id)
+        rows = [
+            {"alias_id": uuid.uuid4().hex, "person_id": one, "canonical_id": other, "kind": kind.value, "why": why,
+             "source": by, "since": now, "recorded_at": now}
+            for one, other in pairs
+        ]  # fmt: skip
+        connection.execute(sa.insert(tables.person_aliases), rows)
+        entries = [AuditEntry(f"person_{kind.value}d", one, {"into": other}) for one, other in pairs]
+        append_audit(connection, entries, at=now)
+
+
+def _standing_pairs(connection: sa.Connection, one: str, other: str) -> list[tuple[str, str]]:
+    """Merges of two ids that hold, each as it was written."""
+    alias = tables.person_aliases
+    query = sa.select(alias).where(alias.c.person_id.in_((one, other)), alias.c.canonical_id.in_((one, other)))
+    ordered = sorted(connection.execute(query), key=lambda row: (row.recorded_at, row.alias_id))
+    newest = {(row.person_id, row.canonical_id): row.kind for row in ordered}
+    standing = [pair for pair, kind in newest.items() if kind == RequestKind.MERGE.value]
+    if not standing:
+        raise BadInputError(
+            "No merge of these two stands.",
+            where=f"{one} and {other}",
+            remedy="Give the two ids that were merged; `recovery explain` tells with whom somebody is one.",
+        )
+    return standing
 
 
 def held_about(
@@ -155,11 +191,12 @@ def held_about(
     with reading(engine) as connection:
         for table in tables.metadata.sorted_tables:
             conditions = [
-                table.c[name].in_(values)
+                (sa.func.lower(table.c[name]) if name == "address" else table.c[name]).in_(values)
                 for name, values in (
                     ("person_id", sorted(people.person_ids)),
                     ("canonical_id", sorted(people.person_ids)),
                     ("touch_id", sorted(people.touch_ids)),
+                    ("address", sorted(people.emails | people.numbers)),
                     ("address_hash", hashes),
                 )
                 if name in table.c and values
@@ -180,7 +217,8 @@ def erase_from_ledger(
     sender_id: str,
     now: datetime,
 ) -> list[ErasureReceipt]:
-    """Empty the erasable table of these people, cut their record links, and keep their addresses blocked by hash.
+    """Empty the erasable table of these people, blot them out of messages of others, cut their record links, and keep
+    them blocked: their addresses by hash, themselves by id.
 
     Args:
         engine: of the ledger.
@@ -189,19 +227,15 @@ def erase_from_ledger(
         sender_id: whose suppressions.
         now: naive UTC.
     """
-    content, links = tables.contents, tables.person_links
+    links = tables.person_links
     receipts = []
     with writing(engine) as connection:
         if connection.dialect.name == "sqlite":
             connection.exec_driver_sql("PRAGMA secure_delete=ON")
-        taken = 0
-        for column, values in ((content.c.person_id, people.person_ids), (content.c.ref_id, people.touch_ids),
-                               (sa.func.lower(content.c.address), people.emails)):  # fmt: skip
-            for chunk in _chunks(values):
-                taken += connection.execute(sa.delete(content).where(column.in_(chunk))).rowcount
-        receipts.append(ErasureReceipt("ledger", "contents", rows=taken))
+        receipts.append(ErasureReceipt("ledger", "contents", rows=delete_messages(connection, people)))
+        receipts.append(ErasureReceipt("ledger", "mentions in contents", rows=blot_mentions(connection, people)))
         cut = 0
-        for chunk in _chunks(people.person_ids):
+        for chunk in chunks(people.person_ids):
             cut += connection.execute(sa.delete(links).where(links.c.person_id.in_(chunk))).rowcount
         receipts.append(ErasureReceipt("ledger", "person_links", rows=cut))
         receipts += _erase_told(connection, people)
@@ -212,16 +246,27 @@ def erase_from_ledger(
         ]  # fmt: skip
         if rows:
             connection.execute(sa.insert(tables.suppressions), rows)
+        record_words(connection, _objections(people, sender_id, now), now=now)
         entry = AuditEntry("people_erased", f"{len(people.person_ids)} people", {"people": sorted(people.person_ids)})
         append_audit(connection, [entry], at=now)
     _wipe_pages(engine)
     return receipts
 
 
+def _objections(people: Identifiers, sender_id: str, now: datetime) -> list[Entry]:
+    """A refusal by id: it holds where the only address that is left belongs to others too."""
+    return [
+        Entry(
+            "all", Stance.REFUSED, SuppressionReason.OBJECTION, "erasure", person_id=one, sender_id=sender_id, since=now
+        )
+        for one in sorted(people.person_ids)
+    ]
+
+
 def _erase_told(connection: sa.Connection, people: Identifiers) -> list[ErasureReceipt]:
     """Take out what applications told of them, and kept answers that name them."""
     told = answered = 0
-    for chunk in _chunks(people.person_ids):
+    for chunk in chunks(people.person_ids):
         told += connection.execute(sa.delete(api_activities).where(api_activities.c.person_id.in_(chunk))).rowcount
     for person in sorted(people.person_ids):
         named = api_answers.c.answer.contains(person, autoescape=True)
@@ -229,11 +274,6 @@ def _erase_told(connection: sa.Connection, people: Identifiers) -> list[ErasureR
     return [
         ErasureReceipt("ledger", "api_activities", rows=told), ErasureReceipt("ledger", "api_answers", rows=answered)
     ]  # fmt: skip
-
-
-def _chunks(values: Iterable[str]) -> Iterable[list[str]]:
-    ordered = sorted(values)
-    return (ordered[start : start + _BATCH] for start in range(0, len(ordered), _BATCH))
 
 
 def _wipe_pages(engine: sa.Engine) -> None:

@@ -101,7 +101,7 @@ def test_the_job_takes_a_range_of_days_one_run_each() -> None:
 
 def test_nothing_that_sends_is_registered_by_default() -> None:
     names = {job.name for job in defs.get_repository_def().get_all_jobs()}
-    assert {name for name in names if not name.startswith("__")} == {"daily_recovery_job"}
+    assert {name for name in names if not name.startswith("__")} == {"daily_recovery_job", "rights_job"}
 
 
 def test_the_reference_page_is_fresh() -> None:
