@@ -95,7 +95,8 @@ def export(
     """Write everything that is held about a person to a ZIP of JSON files."""
     from pipelines.rights.access import export_person
     from recovery.addresses import load_address_key
-    from recovery.rights.requests import RequestKind, complete, open_request
+    from recovery.rights.asking import RequestKind
+    from recovery.rights.requests import complete, open_request
 
     with _ground(sources) as (settings, engine, now):
         people = _find(settings, engine, who)
@@ -120,7 +121,8 @@ def erase(
     from pipelines.rights.erasure import erase_people
     from pipelines.runlock import take_run_lock
     from recovery.addresses import load_address_key
-    from recovery.rights.requests import RequestKind, complete, open_request
+    from recovery.rights.asking import RequestKind
+    from recovery.rights.requests import complete, open_request, waiting_request
     from recovery.rights.unfinished import unfinished_erasure
 
     with _ground(sources) as (settings, engine, now):
@@ -130,7 +132,8 @@ def erase(
         if not yes:
             typer.confirm("Erase for good?" if begun is None else "Finish the erasure that was begun?", abort=True)
         by, name = getpass.getuser(), people.main_id or "unknown"
-        request = begun[0] if begun else open_request(engine, RequestKind.ERASE, name, by=by, received_at=now)
+        request = begun[0] if begun else waiting_request(engine, RequestKind.ERASE, people.person_ids)
+        request = request or open_request(engine, RequestKind.ERASE, name, by=by, received_at=now)
         key = load_address_key(settings.secrets_dir)
         with take_run_lock(settings.var_dir, wait_seconds=0):
             done = erase_people(settings, engine, people, addresses=key, now=now, request_id=request)
@@ -151,7 +154,8 @@ def restrict_person(
     sources: SourcesOption = None,
 ) -> None:
     """Restrict what is done with a person's data: nobody is contacted until it is lifted."""
-    from recovery.rights.requests import RequestKind, complete, open_request, restrict
+    from recovery.rights.asking import RequestKind
+    from recovery.rights.requests import complete, open_request, restrict
 
     kind, by = RequestKind.LIFT if lift else RequestKind.RESTRICT, getpass.getuser()
     with _ground(sources) as (settings, engine, now):
@@ -173,7 +177,8 @@ def merge_people(
     sources: SourcesOption = None,
 ) -> None:
     """Say that two people are one; the stricter permission of both holds."""
-    from recovery.rights.requests import RequestKind, complete, merge, open_request
+    from recovery.rights.asking import RequestKind
+    from recovery.rights.requests import complete, merge, open_request
 
     kind, by = RequestKind.UNMERGE if undo else RequestKind.MERGE, getpass.getuser()
     with _ground(sources) as (settings, engine, now):

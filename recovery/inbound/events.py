@@ -27,6 +27,8 @@ class EventKind(StrEnum):
     WRONG_PERSON = "wrong_person"
 
 
+ASKS_FOR_ERASURE: Final = "asks_for_erasure"  # detail of a reply
+
 # What an event closes, and how far: an objection and a complaint speak to the sender as a whole (GDPR Art. 21).
 CONSEQUENCES: Final[dict[EventKind, SuppressionReason]] = {
     EventKind.HARD_BOUNCE: SuppressionReason.HARD_BOUNCE,

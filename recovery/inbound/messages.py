@@ -15,7 +15,7 @@ from email.utils import getaddresses, parsedate_to_datetime
 from typing import Final
 
 from contracts.words import Channel
-from recovery.inbound.events import EventKind, FeedbackEvent
+from recovery.inbound.events import ASKS_FOR_ERASURE, EventKind, FeedbackEvent
 from recovery.inbound.replies import asks_for_erasure, read_reply, resume_on
 from recovery.inbound.reports import is_report, reports_of
 
@@ -77,7 +77,7 @@ def _reply(
         touch_id=touch,
         address=sender,
         channel=Channel.EMAIL,
-        detail="asks_for_erasure" if kind is not EventKind.AUTO_REPLY and asks_for_erasure(text) else "",
+        detail=ASKS_FOR_ERASURE if kind is not EventKind.AUTO_REPLY and asks_for_erasure(text) else "",
         text=text,
         resume_on=resume_on(text, now=now) if kind is EventKind.NOT_NOW else None,
     )

@@ -25,6 +25,8 @@ _KINDS: Final[dict[str, EventKind]] = {
     "unsubscribe": EventKind.OPT_OUT,
 }
 
+_SHORTEST, _FULL, _LONGEST = 8, 11, 15  # digits: E.164; without a sign only a full number is believed
+
 
 class PayloadError(ValueError):
     """The body is no such message; `code` is what is told and counted."""
@@ -113,13 +115,25 @@ def _event(data: EventData, provider: str) -> FeedbackEvent:
         occurred_at=data.occurred_at.astimezone(UTC).replace(tzinfo=None),
         touch_id=data.touch_id or (ours[1] if ours else None),
         provider_id=data.provider_id,
-        address=data.address,
+        address=_address(data.address),
         channel=_channel(data),
         detail=data.code,
         text=data.text,
         user_agent=data.user_agent,
         is_machine=data.is_machine,
     )
+
+
+def _address(given: str | None) -> str | None:
+    """A mailbox, or a number as `+digits`; None for a number without its country, which would stand for nobody."""
+    if given is None or "@" in given:
+        return given
+    digits = "".join(character for character in given if character.isdecimal())
+    if digits.startswith("00"):
+        digits = digits[2:]
+    elif not given.strip().removeprefix("tel:").startswith("+") and (len(digits) < _FULL or digits.startswith("0")):
+        return None
+    return f"+{digits}" if _SHORTEST <= len(digits) <= _LONGEST else None
 
 
 def _channel(data: EventData) -> Channel | None:

@@ -6,18 +6,20 @@ import json
 import uuid
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any, Final
 
 import sqlalchemy as sa
 
-from recovery.inbound.events import CONSEQUENCES, EVERYWHERE, EventKind, FeedbackEvent
+from recovery.inbound.events import ASKS_FOR_ERASURE, CONSEQUENCES, EVERYWHERE, EventKind, FeedbackEvent
 from recovery.inbound.machines import is_machine
 from recovery.ledger import schema as tables
 from recovery.ledger.audit import AuditEntry, append_audit
 from recovery.ledger.engine import writing
+from recovery.permission.facts import Stance
+from recovery.rights.asking import RequestKind, has_open_request, write_request
 
 _FUTURE: Final = timedelta(hours=1)
 _LONGEST_TEXT: Final = 20_000
@@ -82,8 +84,9 @@ def record_events(
 ) -> Recorded:
     """Write events down with their consequences; durable when it returns.
 
-    An event that is known already changes nothing, whatever its order. What names neither a touch nor a message nor
-    an address that could be acted on is `UNKNOWN_ID` and is not written. An opt-out, objection, complaint or hard
+    An event that is known already changes nothing, whatever its order, unless it refuses and says more: under an id
+    that stood for something else, or after a permission that was given since. What names neither a touch nor a message
+    nor an address that could be acted on is `UNKNOWN_ID` and is not written. An opt-out, objection, complaint or hard
     bounce closes the address in the same commit, so that the next claim sees it.
 
     Args:
@@ -133,7 +136,9 @@ def _record(
     sender_id: str,
 ) -> Landing:
     if event.occurred_at > now + _FUTURE:
-        return Landing.IN_FUTURE
+        if event.kind not in CONSEQUENCES:
+            return Landing.IN_FUTURE
+        event = replace(event, occurred_at=now)  # a refusal holds whatever the sender's clock says
     concerned = _concerned(connection, event, hash_address, sender_id)
     if concerned is None:
         return Landing.UNKNOWN_ID
@@ -151,12 +156,38 @@ def _record(
         "received_at": now,
     }
     if not _insert(connection, tables.provider_events, row):
-        return Landing.DUPLICATE
+        if event.kind not in CONSEQUENCES or not _says_more(connection, event, concerned):
+            return Landing.DUPLICATE
+        event = replace(event, event_id=f"{event.event_id}/{event.kind.value}/{event.occurred_at:%Y%m%dT%H%M%S}")
+        if not _insert(connection, tables.provider_events, {**row, "event_id": event.event_id}):
+            return Landing.DUPLICATE
     if event.text:
         _keep_text(connection, event, concerned, now)
     if event.kind in CONSEQUENCES:
         _close(connection, event, concerned, now)
+    if event.detail == ASKS_FOR_ERASURE and concerned.person_id is not None:
+        _ask_for_erasure(connection, concerned.person_id, now)
     return Landing.RECORDED
+
+
+def _says_more(connection: sa.Connection, event: FeedbackEvent, concerned: Concerned) -> bool:
+    """Whether a refusal under a known id says what is not known: it is of another kind, or follows a permission."""
+    known, word = tables.provider_events, tables.permission_events
+    first = connection.execute(
+        sa.select(known.c.kind).where(known.c.provider == event.provider, known.c.event_id == event.event_id)
+    ).scalar()
+    if first != event.kind.value:
+        return True
+    named = {"address_hash": concerned.address_hash, "person_id": concerned.person_id}
+    whose = [word.c[name] == value for name, value in named.items() if value is not None]
+    newest = sa.select(word.c.stance).where(sa.or_(*whose)).order_by(word.c.recorded_at.desc(), word.c.since.desc())
+    return connection.execute(newest.limit(1)).scalar() == Stance.ALLOWED.value
+
+
+def _ask_for_erasure(connection: sa.Connection, person_id: str, now: datetime) -> None:
+    """Start the clock of a request (GDPR Art. 12(3), 17); one that runs goes on."""
+    if not has_open_request(connection, RequestKind.ERASE, person_id):
+        write_request(connection, RequestKind.ERASE, person_id, by="reply", received_at=now)
 
 
 def _concerned(

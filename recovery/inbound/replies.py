@@ -8,7 +8,7 @@ from dataclasses import replace
 from datetime import date, datetime, timedelta
 from typing import Final
 
-from recovery.inbound.events import EventKind, FeedbackEvent
+from recovery.inbound.events import ASKS_FOR_ERASURE, EventKind, FeedbackEvent
 from recovery.inbound.phrases import commands, phrases, sentences_of, words_of
 from recovery.inbound.quoted import own_words
 
@@ -101,7 +101,7 @@ def understood(event: FeedbackEvent, *, now: datetime) -> FeedbackEvent:
     if event.kind is not EventKind.REPLY or not event.text:
         return event
     kind = read_reply(event.text)
-    detail = "asks_for_erasure" if asks_for_erasure(event.text) else event.detail
+    detail = ASKS_FOR_ERASURE if asks_for_erasure(event.text) else event.detail
     resume = resume_on(event.text, now=now) if kind is EventKind.NOT_NOW else None
     return replace(event, kind=kind, detail=detail, resume_on=resume)
 

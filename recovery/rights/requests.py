@@ -7,8 +7,7 @@ import uuid
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from enum import StrEnum
-from typing import Any, Final
+from typing import Any
 
 import sqlalchemy as sa
 
@@ -20,22 +19,9 @@ from recovery.ledger.engine import reading, writing
 from recovery.ledger.schema_access import api_activities, api_answers
 from recovery.permission.book import Entry, record_words
 from recovery.permission.facts import Stance
+from recovery.rights.asking import RequestKind, write_request
 from recovery.rights.ledger_texts import blot_mentions, chunks, delete_messages
 from recovery.rights.matching import Identifiers
-
-# One calendar month is never longer than 31 and never shorter than 28 days (GDPR Art. 12(3)); 45 days (11 CCR 7021).
-_DUE: Final = {"gdpr": timedelta(days=28), "ccpa": timedelta(days=45)}
-
-
-class RequestKind(StrEnum):
-    """What was asked for."""
-
-    EXPORT = "export"
-    ERASE = "erase"
-    RESTRICT = "restrict"
-    LIFT = "lift"
-    MERGE = "merge"
-    UNMERGE = "unmerge"
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,21 +54,8 @@ def open_request(
         received_at: naive UTC.
         law: `gdpr` (28 days, within any month) or `ccpa` (45 days).
     """
-    request_id = uuid.uuid4().hex
-    row = {
-        "request_id": request_id,
-        "kind": kind.value,
-        "person_id": person_id,
-        "requested_by": by,
-        "received_at": received_at,
-        "due_at": received_at + _DUE[law],
-        "state": "open",
-    }
     with writing(engine) as connection:
-        connection.execute(sa.insert(tables.rights_requests), [row])
-        entry = AuditEntry("right_requested", request_id, {"kind": kind.value, "person": person_id})
-        append_audit(connection, [entry], at=received_at)
-    return request_id
+        return write_request(connection, kind, person_id, by=by, received_at=received_at, law=law)
 
 
 def keep_receipts(engine: sa.Engine, request_id: str, receipts: Sequence[ErasureReceipt], *, now: datetime) -> None:
@@ -120,6 +93,14 @@ def open_requests(engine: sa.Engine) -> list[dict[str, Any]]:
     )
     with reading(engine) as connection:
         return [dict(row._mapping) for row in connection.execute(query)]
+
+
+def waiting_request(engine: sa.Engine, kind: RequestKind, person_ids: Iterable[str]) -> str | None:
+    """The most urgent open request of a kind by one of these people, as a reply may have begun it."""
+    names = set(person_ids)
+    return next(
+        (row["request_id"] for row in open_requests(engine) if row["kind"] == kind and row["person_id"] in names), None
+    )
 
 
 def overdue(engine: sa.Engine, *, now: datetime, within: timedelta = timedelta(days=7)) -> list[dict[str, Any]]:

@@ -7,7 +7,7 @@ from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import HTMLResponse
 
 from contracts.errors import PassingError
-from recovery.inbound.record import record_events, unsubscribe_event
+from recovery.inbound.record import Landing, record_events, unsubscribe_event
 from recovery.tokens import touch_of
 from serving.feedback import Feedback
 from serving.unsubscribe.page import PAGE_HEADERS, Moment, render_page
@@ -35,10 +35,10 @@ def unsubscribe_routes(feedback: Feedback) -> APIRouter:
             return _answer(feedback, request, Moment.UNKNOWN)
         try:
             with feedback.figures.seconds.labels(_ROUTE).time():
-                await run_in_threadpool(_record, feedback, *found)
+                is_written = await run_in_threadpool(_record, feedback, *found)
         except PassingError:
             return _answer(feedback, request, Moment.LATER)
-        return _answer(feedback, request, Moment.DONE)
+        return _answer(feedback, request, Moment.DONE if is_written else Moment.LATER)
 
     for path in ("/u/{token}", "/u", "/unsubscribe"):
         router.add_api_route(path, show, methods=["GET", "HEAD"], response_class=HTMLResponse)
@@ -50,7 +50,8 @@ def _find(feedback: Feedback, token: str) -> tuple[str, str] | None:
     return touch_of(feedback.ring, token[:512], list_ids=feedback.sender_ids)
 
 
-def _record(feedback: Feedback, touch_id: str, sender_id: str) -> None:
+def _record(feedback: Feedback, touch_id: str, sender_id: str) -> bool:
+    """Whether the ledger holds it; one that does not know the touch, as after a restore, cannot."""
     now = feedback.clock()
     recorded = record_events(
         feedback.engine,
@@ -61,6 +62,7 @@ def _record(feedback: Feedback, touch_id: str, sender_id: str) -> None:
     )
     for landing in recorded.landings:
         feedback.figures.events.labels("opt_out", landing.value).inc()
+    return set(recorded.landings) <= {Landing.RECORDED, Landing.DUPLICATE}
 
 
 def _answer(feedback: Feedback, request: Request, moment: Moment) -> HTMLResponse:

@@ -12,7 +12,8 @@ import sqlalchemy as sa
 from pipelines.runlock import take_run_lock
 from recovery.ledger import schema as tables
 from recovery.ledger.engine import make_engine, reading
-from recovery.rights.requests import RequestKind, open_request
+from recovery.rights.asking import RequestKind
+from recovery.rights.requests import open_request
 from tests.cli.installation import Installation, Told, house
 
 __all__ = ["house"]

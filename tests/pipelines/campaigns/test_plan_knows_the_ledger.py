@@ -30,7 +30,8 @@ from recovery.ledger import schema as tables
 from recovery.ledger.engine import reading, writing
 from recovery.permission import Stance
 from recovery.permission.book import Entry, record_import, record_words
-from recovery.rights.requests import RequestKind, merge, restrict
+from recovery.rights.asking import RequestKind
+from recovery.rights.requests import merge, restrict
 
 NINE = datetime(2026, 6, 1, 9)
 FEEDBACK = (

@@ -20,8 +20,9 @@ from pipelines.warehouse import Warehouse
 from recovery.identity import person_id_of
 from recovery.ledger import schema as tables
 from recovery.ledger.engine import make_engine, writing
+from recovery.rights.asking import RequestKind
 from recovery.rights.matching import Identifiers
-from recovery.rights.requests import RequestKind, complete, open_request
+from recovery.rights.requests import complete, open_request
 from tests.pipelines.ingest.helpers import CONTACTS_HEADER, Site
 from tests.recovery.inbound.ledger_world import ADDRESSES
 

@@ -15,8 +15,9 @@ from pipelines.rights.erasure import erase_people
 from pipelines.rights.people import find_people
 from recovery.ledger import schema as tables
 from recovery.ledger.engine import reading, writing
+from recovery.rights.asking import RequestKind
 from recovery.rights.files import hits
-from recovery.rights.requests import RequestKind, open_request, open_requests
+from recovery.rights.requests import open_request, open_requests
 from recovery.rights.unfinished import unfinished_erasure
 from tests.ledgers import LedgerTemplates, ledger_templates
 from tests.pipelines.rights.place import NOW, Place, person, words

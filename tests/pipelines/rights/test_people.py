@@ -20,9 +20,10 @@ from pipelines.rights.people import find_people
 from recovery.identity import person_id_of
 from recovery.ledger import schema as tables
 from recovery.ledger.engine import reading, writing
+from recovery.rights.asking import RequestKind
 from recovery.rights.files import hits
 from recovery.rights.matching import Identifiers
-from recovery.rights.requests import RequestKind, merge
+from recovery.rights.requests import merge
 from tests.ledgers import LedgerTemplates, ledger_templates
 from tests.pipelines.ingest.helpers import CONTACTS_HEADER, HUBSPOT
 from tests.pipelines.rights.place import NOW, Place

@@ -22,9 +22,10 @@ from pipelines.rights.retention import apply_retention, list_expired
 from recovery.ledger import schema as tables
 from recovery.ledger.audit import verify_chain
 from recovery.ledger.engine import make_engine, reading
+from recovery.rights.asking import RequestKind
 from recovery.rights.files import hits
 from recovery.rights.matching import Identifiers
-from recovery.rights.requests import RequestKind, complete, merge, open_request, overdue, restrict
+from recovery.rights.requests import complete, merge, open_request, overdue, restrict
 from tests.ledgers import LedgerTemplates, ledger_templates
 from tests.pipelines.ingest.helpers import CONTACTS_HEADER
 from tests.pipelines.rights.place import GONE, NOW, Place, person, words

@@ -17,7 +17,8 @@ from pipelines.resources import Engine
 from pipelines.rights.upkeep import rights_job
 from recovery.ledger import schema as tables
 from recovery.ledger.engine import make_engine, migrate, reading
-from recovery.rights.requests import RequestKind, complete, open_request
+from recovery.rights.asking import RequestKind
+from recovery.rights.requests import complete, open_request
 
 NOW = datetime(2026, 6, 2, 12)
 YEARS = timedelta(days=731)

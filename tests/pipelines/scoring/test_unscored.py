@@ -19,8 +19,9 @@ from recovery.ledger import Ledger, open_ledger
 from recovery.ledger.engine import writing
 from recovery.permission import Stance
 from recovery.permission.book import Entry, record_import
+from recovery.rights.asking import RequestKind
 from recovery.rights.matching import Identifiers
-from recovery.rights.requests import RequestKind, erase_from_ledger, merge, restrict
+from recovery.rights.requests import erase_from_ledger, merge, restrict
 from tests.models.marts import AS_OF, engine_at, fill, snapshots
 from tests.pipelines.training.conftest import run_day
 

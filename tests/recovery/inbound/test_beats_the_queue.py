@@ -11,8 +11,9 @@ import sqlalchemy as sa
 from recovery.inbound.events import EventKind as K
 from recovery.inbound.events import FeedbackEvent
 from recovery.inbound.record import record_events, unsubscribe_event
+from recovery.rights.asking import RequestKind
 from recovery.rights.matching import Identifiers
-from recovery.rights.requests import RequestKind, erase_from_ledger, merge, restrict
+from recovery.rights.requests import erase_from_ledger, merge, restrict
 from tests.recovery.permission.ledger_world import NOW, World, lead
 
 ADDRESS = "ann@x.example"

@@ -12,13 +12,15 @@ import sqlalchemy as sa
 
 from contracts.errors import PassingError
 from contracts.words import Channel
+from recovery.inbound.events import ASKS_FOR_ERASURE, FeedbackEvent
 from recovery.inbound.events import EventKind as K
-from recovery.inbound.events import FeedbackEvent
 from recovery.inbound.machines import is_machine
 from recovery.inbound.record import Landing, Nonce, Recorded, record_events, unsubscribe_event
 from recovery.ledger import schema as tables
 from recovery.ledger.audit import verify_chain
-from recovery.ledger.engine import make_engine, reading
+from recovery.ledger.engine import make_engine, reading, writing
+from recovery.permission.book import Entry, record_words
+from recovery.permission.facts import Stance
 from tests.recovery.inbound.ledger_world import ADDRESSES, NOW, SENT, count, email_of, open_engine, rows, seed, touch_id
 
 
@@ -117,10 +119,39 @@ def test_an_event_finds_its_touch_by_the_providers_name_or_its_address(engine: s
     assert ADDRESSES.hash("new@y.example") in closed
 
 
-def test_the_future_is_refused(engine: sa.Engine) -> None:
-    late = event(K.OPT_OUT, occurred_at=NOW + timedelta(hours=2))
-    assert record(engine, late).landings == (Landing.IN_FUTURE,)
+def test_the_future_is_refused_but_a_refusal_holds_from_now(engine: sa.Engine) -> None:
+    ahead = NOW + timedelta(hours=2)
+    assert record(engine, event(K.CLICK, occurred_at=ahead)).landings == (Landing.IN_FUTURE,)
     assert count(engine, tables.provider_events) == 0
+    assert record(engine, event(K.OPT_OUT, occurred_at=ahead)).landings == (Landing.RECORDED,)
+    assert [row["since"] for row in rows(engine, tables.suppressions)] == [NOW]
+
+
+def test_a_refusal_under_an_id_that_stood_for_something_else_counts(engine: sa.Engine) -> None:
+    assert record(engine, event(K.DELIVERED), event(K.OPT_OUT)).landings == (Landing.RECORDED,) * 2
+    assert record(engine, event(K.OPT_OUT), event(K.DELIVERED)).landings == (Landing.DUPLICATE,) * 2
+    assert count(engine, tables.suppressions) == 1
+
+
+def test_a_second_click_counts_after_a_new_permission_and_only_then(engine: sa.Engine) -> None:
+    clicks = [unsubscribe_event(touch_id(1), now=NOW + timedelta(minutes=n)) for n in range(-4, 1)]
+    assert record(engine, *clicks[:2]).landings == (Landing.RECORDED, Landing.DUPLICATE)
+    granted = NOW + timedelta(seconds=1)
+    with writing(engine) as connection:
+        entry = Entry("email", Stance.ALLOWED, "express_consent", "form", person_id="person-1", since=granted)
+        record_words(connection, [entry], now=granted)
+    told = record_events(
+        engine, clicks[2:4], now=granted + timedelta(seconds=1), hash_address=ADDRESSES.hash, sender_id="main"
+    )
+    assert told.landings == (Landing.RECORDED, Landing.DUPLICATE)
+
+
+def test_a_reply_that_asks_for_erasure_starts_its_clock_once(engine: sa.Engine) -> None:
+    asked = [event(K.OBJECTION, name=name, detail=ASKS_FOR_ERASURE) for name in ("a", "b")]
+    assert record(engine, *asked).landings == (Landing.RECORDED,) * 2
+    (request,) = rows(engine, tables.rights_requests)
+    assert (request["kind"], request["person_id"], request["state"]) == ("erase", "person-1", "open")
+    assert request["due_at"] > NOW
 
 
 def test_a_request_counts_once_unless_part_of_it_was_refused(engine: sa.Engine) -> None:
