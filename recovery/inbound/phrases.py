@@ -7,6 +7,7 @@ import unicodedata
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import chain, product
 from pathlib import Path
 from typing import Final
 
@@ -19,6 +20,9 @@ _LETTERS: Final = str.maketrans(
 )
 _UMLAUTS: Final = re.compile(r"([aou])e")
 _WORD: Final = re.compile(r"[^\W_]+")
+_SPACED: Final = re.compile(r"(?<!\w)(?:[^\W\d_][ .·_-]){3,}[^\W\d_](?!\w)")  # S T O P, s.t.o.p
+_DRAWN_OUT: Final = re.compile(r"([^\W\d_])\1{2,}\b")  # stopppp
+_UNSUBSCRIBE: Final = re.compile(r"(?=\w{8,13}\b)\buns+u?b?s?c?[ri]{1,2}b?e?\b")  # however it is misspelt
 # A comma does not end a phrase: "no, thanks".
 _SENTENCE: Final = re.compile(r"[.;:!?\n()]+")
 _LONGEST_GAP: Final = 3
@@ -26,15 +30,34 @@ _ANY: Final = "*"
 
 
 def words_of(text: str) -> list[str]:
-    """Words of a text: no case, no accents, no punctuation."""
-    plain = unicodedata.normalize("NFKD", text.casefold()).translate(_LETTERS)
+    """Words of a text: no case, no accents, no punctuation, nothing that is not seen; known misspellings mended."""
+    plain = unicodedata.normalize("NFKD", whole(text).casefold()).translate(_LETTERS)
     plain = "".join(sign for sign in plain if not unicodedata.combining(sign))
-    return _WORD.findall(_UMLAUTS.sub(r"\1", plain))
+    plain = _DRAWN_OUT.sub(r"\1", _UMLAUTS.sub(r"\1", plain))
+    return _WORD.findall(_UNSUBSCRIBE.sub("unsubscribe", plain))
+
+
+def whole(text: str) -> str:
+    """A text without signs that are not seen (Unicode Cf), letters that stand apart put together."""
+    seen = "".join(sign for sign in text if unicodedata.category(sign) != "Cf")
+    return _SPACED.sub(lambda found: re.sub(r"[ .·_-]", "", found[0]), seen)
 
 
 def sentences_of(text: str) -> list[list[str]]:
     """Words of each sentence, sentences without words left out."""
-    return [found for sentence in _SENTENCE.split(text) if (found := words_of(sentence))]
+    return [found for sentence in _SENTENCE.split(whole(text)) if (found := words_of(sentence))]
+
+
+def spelt_out(phrase: str) -> list[str]:
+    """A phrase with every choice made.
+
+    >>> spelt_out("(do not|don't) call (me|us|)")
+    ['do not call me', 'do not call us', 'do not call ', "don't call me", "don't call us", "don't call "]
+    """
+    parts = re.split(r"\(([^()]*)\)", phrase)
+    return [
+        "".join(made) for made in product(*(part.split("|") if at % 2 else [part] for at, part in enumerate(parts)))
+    ]
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +69,7 @@ class Match:
 
 
 class Phrases:
-    """A set of phrases; `*` in a phrase stands for one to three words.
+    """A set of phrases; `*` in a phrase stands for one to three words, `(a|b|)` for either or nothing.
 
     Args:
         phrases: as written by people.
@@ -54,7 +77,7 @@ class Phrases:
 
     def __init__(self, phrases: Iterable[str]) -> None:
         self._by_first: dict[str, list[tuple[str, ...]]] = {}
-        for phrase in phrases:
+        for phrase in chain.from_iterable(map(spelt_out, phrases)):
             parts = [_ANY if part == _ANY else word for part in phrase.split() for word in (words_of(part) or [part])]
             if parts and parts[0] != _ANY:
                 self._by_first.setdefault(parts[0], []).append(tuple(parts))
@@ -103,4 +126,5 @@ def phrases(kind: str) -> Phrases:
 @lru_cache(maxsize=1)
 def commands() -> frozenset[tuple[str, ...]]:
     """Words that are an opt-out when they stand alone."""
-    return frozenset(tuple(words_of(phrase)) for words in _table().values() for phrase in words["commands"])
+    written = chain.from_iterable(words["commands"] for words in _table().values())
+    return frozenset(tuple(words_of(one)) for phrase in written for one in spelt_out(phrase))

@@ -18,9 +18,11 @@ _FILLERS: Final = frozenset(
         "please pls plz now thanks thank you thx ok okay all me us this it these immediately messages message texts "
         "text emails email mails mail sms calls contact bitte danke sofort alle merci svp s il vous plait por favor "
         "gracias ya grazie per favore alstublieft aub dank je u obrigado obrigada prosze dziekuje tack tak takk "
-        "kiitos mig meg mich mir moi mi hi hello hallo bonjour hola ciao dear sir madam at once promo"
+        "kiitos mig meg mich mir moi mi hi hello hallo bonjour hola ciao dear sir madam at once promo "
+        "could can would will you kindly just simply i d id like want need to everything right away ok thats"
     )
 )
+_NO: Final = frozenset(words_of("no nope nah nein non nee nao não nie nej nei ei ne nem nu nie"))
 _NEGATED: Final = tuple(
     tuple(words_of(text))
     for text in ("do not", "don't", "dont", "never", "not", "did not", "didn't", "nicht", "ne", "niet", "inte", "ikke")
@@ -40,6 +42,9 @@ _NUMBERS: Final = {
 _DAYS_OF: Final = (("d", 1), ("t", 1), ("j", 1), ("g", 1), ("w", 7), ("s", 7), ("m", 30), ("y", 365), ("a", 365))
 _ISO: Final = re.compile(r"\b(20\d\d-\d\d-\d\d)\b")
 _LATER: Final = timedelta(days=90)
+_LONGEST_SIGNATURE: Final = 12
+# What mail programs put before the subject of an answer: what follows may be our own words.
+_ANSWERS: Final = re.compile(r"(?i)^\s*(?:(?:re|aw|antw|sv|vs|odp|ynt|rif|r|ref|tr|fwd?|wg)\s*:\s*)+")
 _LONGEST_WAIT: Final = timedelta(days=730)
 
 
@@ -69,16 +74,16 @@ def read_reply(text: str, *, subject: str = "", headers: Mapping[str, str] | Non
     """
     if headers is not None and is_automatic(headers):
         return EventKind.AUTO_REPLY
-    title = sentences_of(re.sub(r"(?i)^\s*(?:(?:re|aw|antw|sv|vs|odp|ynt|rif|r|ref|tr|fwd?|wg)\s*:\s*)+", "", subject))
+    bare_subject = _ANSWERS.sub("", subject)
+    title = sentences_of(bare_subject)
     is_away = phrases("away").stands_in(title)
     own = own_words(text)
     sentences = sentences_of(own)
     if is_away and not _is_command(own):
         return EventKind.AUTO_REPLY
-    is_bare = not sentences or _says_nothing(sentences)
     if phrases("erase").stands_in(sentences):
         return EventKind.OBJECTION
-    if _is_opt_out(own, sentences) or (is_bare and _is_command(subject)):
+    if _is_opt_out(own, sentences) or _is_command(text):
         return EventKind.OPT_OUT
     if phrases("away").stands_in(sentences):
         return EventKind.AUTO_REPLY
@@ -86,8 +91,10 @@ def read_reply(text: str, *, subject: str = "", headers: Mapping[str, str] | Non
         return EventKind.WRONG_PERSON
     if phrases("not_now").stands_in(sentences) and not _says_never(sentences):
         return EventKind.NOT_NOW
-    if phrases("refusal").stands_in(sentences):
+    if phrases("refusal").stands_in(sentences) or _is_no(own):
         return EventKind.OBJECTION
+    if _is_signature(own) and (_is_command(bare_subject) or (bare_subject == subject and _is_opt_out(subject, title))):
+        return EventKind.OPT_OUT
     return EventKind.REPLY
 
 
@@ -127,7 +134,7 @@ def resume_on(text: str, *, now: datetime) -> datetime:
 
 def _is_opt_out(own: str, sentences: Sequence[Sequence[str]]) -> bool:
     first_line = next((line for line in own.split("\n") if words_of(line)), "")
-    if _is_command(own) or _is_command(first_line):
+    if _is_command(own) or _is_command(first_line) or any(_is_command(" ".join(one)) for one in sentences):
         return True
     table = phrases("opt_out")
     return any(not _is_negated(sentence, match.start) for sentence in sentences for match in table.find(sentence))
@@ -162,5 +169,12 @@ def _says_never(sentences: Sequence[Sequence[str]]) -> bool:
     return any(word in _NEVER for sentence in sentences for word in sentence)
 
 
-def _says_nothing(sentences: Sequence[Sequence[str]]) -> bool:
-    return all(word in _FILLERS for sentence in sentences for word in sentence)
+def _is_no(own: str) -> bool:
+    """Whether somebody says no and nothing else."""
+    words = words_of(own[:200])
+    return any(word in _NO for word in words) and all(word in _NO or word in _FILLERS for word in words)
+
+
+def _is_signature(own: str) -> bool:
+    """Whether the words may be no more than a greeting and a name: the subject then says what is meant."""
+    return "?" not in own and len(words_of(own)) <= _LONGEST_SIGNATURE

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 import recovery.permission.rules as rules_of_permission
 from recovery.inbound.events import EventKind, FeedbackEvent
-from recovery.inbound.phrases import languages, sentences_of, words_of
+from recovery.inbound.phrases import languages, sentences_of, spelt_out, words_of
 from recovery.inbound.quoted import own_words
 from recovery.inbound.replies import is_automatic, read_reply, resume_on, understood
 
@@ -68,10 +68,36 @@ def test_every_language_of_the_permission_packs_has_its_words() -> None:
     table = yaml.safe_load((Path(rules_of_permission.__file__).parents[1] / "inbound" / "words.yml").read_text())
     for language, kinds in table.items():
         assert set(kinds) - {"erase"} == {"commands", "opt_out", "refusal", "not_now", "wrong_person", "away"}, language
-        for phrase in kinds["commands"]:
+        for phrase in itertools.chain.from_iterable(map(spelt_out, kinds["commands"])):
             assert read_reply(phrase) is EventKind.OPT_OUT, phrase
-        for phrase in kinds["opt_out"]:
-            assert read_reply(f"Hello, {phrase}") in (EventKind.OPT_OUT, EventKind.OBJECTION), phrase
+        for phrase in itertools.chain.from_iterable(map(spelt_out, kinds["opt_out"])):
+            assert read_reply(f"Hello, {phrase.replace('*', 'Ann')}") in (EventKind.OPT_OUT, EventKind.OBJECTION), (
+                phrase
+            )
+
+
+SUBJECTS = [
+    ("unsubscribe", "Regards,\nJohn Smith"), ("UNSUBSCRIBE", "John Smith\nCEO Acme"), ("STOP", "Ann"),
+    ("Please remove me from your list", ""), ("Remove us from your list", "Best,\nAnn"),
+    ("Re: Unsubscribe", "Sent from my iPhone"), ("Abmelden", "Mit freundlichen Grüßen\nA. Muster"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("subject", "text"), SUBJECTS)
+def test_above_a_mere_signature_the_subject_says_what_is_meant(subject: str, text: str) -> None:
+    assert read_reply(text, subject=subject, headers={}) is EventKind.OPT_OUT
+
+
+@pytest.mark.parametrize(
+    ("subject", "text"),
+    [
+        ("Re: Don't call it a comeback", "Thanks, Ann"),
+        ("Re: Stop losing leads", "Sounds good.\nAnn"),
+        ("Unsubscribe page", "Could you build one for us? What would it cost?"),
+    ],
+)
+def test_a_subject_of_our_own_or_above_a_question_says_nothing(subject: str, text: str) -> None:
+    assert read_reply(text, subject=subject, headers={}) is EventKind.REPLY
 
 
 AUTOMATIC = [
