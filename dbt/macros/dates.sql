@@ -16,12 +16,18 @@
     ) as d (as_of_date, is_full)
 {%- endmacro %}
 
-{# Whether a person belongs to a weekly date's part of the stable hash sample; shares are powers of two. Everyone's
-   turn comes round, and a quarter of a part stays in every week, so that what changes by the week can be seen. #}
-{% macro is_sampled(person_id, as_of_date) -%}
+{# Whether a weekly date is a person's turn in the training panel; shares are powers of two, and everyone's comes. #}
+{% macro is_in_turn(person_id, as_of_date) -%}
     (
         (('0x' || left({{ person_id }}, 8))::bigint + ({{ as_of_date }} - date '2000-01-03') // 7)
         % {{ var("sample_modulus") }} = 0
+    )
+{%- endmacro %}
+
+{# Whether a weekly date holds a person: in their turn, and a few in every week, so that changes by the week are seen. #}
+{% macro is_sampled(person_id, as_of_date) -%}
+    (
+        {{ is_in_turn(person_id, as_of_date) }}
         or ('0x' || left({{ person_id }}, 8))::bigint % (4 * {{ var("sample_modulus") }}) = 0
     )
 {%- endmacro %}

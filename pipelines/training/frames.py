@@ -39,16 +39,16 @@ class PanelRequest:
     features: tuple[FeatureSpec, ...]
 
 
-_PANEL = """
+_MATURE = """
 from marts.lead_snapshots as s
 join marts.lead_labels as l on l.as_of_date = s.as_of_date and l.person_id = s.person_id
 where
-    s.is_training
-    and l.censored_at is null
+    l.censored_at is null
     and l.is_reactivated is not null
     and l.label_observed_until <= cast(? as date)
     and s.as_of_date in (select unnest(cast(? as date[])))
 """
+_PANEL = _MATURE + "    and s.is_training\n"
 
 # The lowest bit of the hash by which the panel is sampled: who stays in every week has the high ones.
 _HASH = "try_cast('0x' || left(s.person_id, 8) as bigint)"
@@ -117,7 +117,7 @@ def read_panel(
 ) -> pd.DataFrame:
     """Training rows ordered by date and person: keys, y, event_at and the features.
 
-    With `people`, all rows of so many of them, always the same; of a sampled panel those who stay in every week.
+    With `people`, every weekly row of so many of them, always the same, also those that are not for training.
     """
     columns = ", ".join(f"s.{spec.name}" for spec in request.features)
     order = f"{_STAYS} desc, hash(s.person_id), s.person_id"
@@ -126,7 +126,7 @@ def read_panel(
         f"""
         select
             s.person_id, s.account_id, s.as_of_date, l.is_reactivated as y, l.first_event_at as event_at, {columns}
-        {_PANEL}
+        {_PANEL if people is None else _MATURE}
         {kept}
         order by s.as_of_date, s.person_id
         """,

@@ -34,7 +34,12 @@ refused_flags as (
 
 -- A contact may have several labels.
 labels as (
-    select record_key, source, legal_basis, exported_at, unnest(string_split(legal_basis, ';')) as label
+    select
+        record_key,
+        source,
+        legal_basis,
+        exported_at,
+        unnest(string_split(legal_basis, ';')) as label
     from versions
     where legal_basis is not null
 ),

@@ -98,7 +98,7 @@ select
     s.last_inbound_at + s.dormant_after_days * interval 1 day as dormant_since,
     s.dormant_days,
     s.spell::int as spell,
-    dayofweek(s.as_of_date) = 1 and {{ is_sampled('s.person_id', 's.as_of_date') }} as is_training,
+    dayofweek(s.as_of_date) = 1 and {{ is_in_turn('s.person_id', 's.as_of_date') }} as is_training,
     {{ feature_columns() }}
 from spine as s
 inner join own as f on s.as_of_date = f.as_of_date and s.person_number = f.person_number
