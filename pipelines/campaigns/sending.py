@@ -210,19 +210,13 @@ def approve_batch(
     """Approve a batch that waits, and write the files of the outbox.
 
     Raises:
-        PermanentError: it changed, does not wait, or a later day was scored since.
+        PermanentError: it changed, or does not wait.
     """
     from pipelines.campaigns.assets import publish_batch
     from pipelines.campaigns.preflight import require_bulk_rules
 
     known = next((batch for batch in ledger.batches() if batch.batch_id == batch_id), None)
     if known is not None:
-        if not engine.is_newest(known.as_of_date):
-            raise PermanentError(
-                f"The batch of {known.as_of_date} is out of date: a later day was scored.",
-                where=batch_id,
-                remedy="Approve the newest day's batch; `recovery batches` names it. This one never leaves.",
-            )
         require_bulk_rules(engine.settings, ledger, known)
     approve(
         ledger.engine,

@@ -43,7 +43,6 @@ class Claim:
         retry_at: when a rate limit or the hold after the first slice lets more go; None where neither binds.
         is_canary_full: the first slice is out and not yet judged.
         is_limited: the group counts against a rate limit.
-        is_again: its touches were unknown before, and stay so unless the far end says what became of them.
     """
 
     claim_id: str
@@ -54,7 +53,6 @@ class Claim:
     retry_at: datetime | None = None
     is_canary_full: bool = False
     is_limited: bool = False
-    is_again: bool = False
 
 
 def claim_group(

@@ -5,14 +5,13 @@ from __future__ import annotations
 import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final
 
 import sqlalchemy as sa
 
 from contracts.errors import PermanentError
 from recovery.delivery.claim import COLUMNS, Claim, with_words
-from recovery.delivery.rates import allowance, take_slot
 from recovery.delivery.words import DEAD_LETTERS, Reason, TouchState
 from recovery.ledger import schema as tables
 from recovery.ledger.audit import AuditEntry, append_audit
@@ -22,10 +21,9 @@ from recovery.sinks.protocol import ReceiptStatus
 
 if TYPE_CHECKING:
     from recovery.delivery.handle import Hands
-    from recovery.delivery.worker import Terms, Worker
+    from recovery.delivery.worker import Worker
 
 _PAGE: Final = 50
-_ON_ITS_WAY: Final = (BatchState.APPROVED.value, BatchState.RUNNING.value, BatchState.FINISHED.value)
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,33 +87,22 @@ def list_dead_letters(engine: sa.Engine, *, limit: int = 1_000) -> tuple[DeadLet
         return tuple(DeadLetter(**row._mapping) for row in connection.execute(query))
 
 
-def reconcile(
-    engine: sa.Engine, worker: Worker, hands: Hands, *, now: datetime, terms: Terms, batch_id: str | None = None
-) -> int:
+def reconcile(engine: sa.Engine, worker: Worker, hands: Hands, *, now: datetime, lease: timedelta) -> int:
     """Ask the sink about its unknown touches; returns how many are known now.
 
     Only touches whose worker must be gone are asked about. A far end with an idempotency key is given them again: it
-    drops what it has. That is a send like any other: the batch must be on its way, and limits of the sink bind.
-
-    Args:
-        engine: of the ledger.
-        worker: marks what was given again.
-        hands: the sink.
-        now: naive UTC.
-        terms: lease and limits of the sink.
-        batch_id: only this batch; None takes all.
+    drops what it has.
     """
     settled, after = 0, ""
     while True:
-        rows = _page(engine, hands.sink.name, before=now - terms.lease, after=after, batch_id=batch_id)
+        rows = _page(engine, hands.sink.name, before=now - lease, after=after)
         if not rows:
             return settled
         after = rows[-1].touch_id
         if hands.sink.has_idempotency_key:
-            for name in sorted({row.batch_id for row in rows}):
-                claim = _claim_again(engine, hands.sink.name, name, rows, now=now, terms=terms)
-                found = worker.work(claim).settlements if claim.touches else ()
-                settled += sum(one.state is not TouchState.UNKNOWN for one in found)
+            for batch_id in sorted({row.batch_id for row in rows}):
+                claim = _claim_again(engine, hands.sink.name, batch_id, rows, now=now, lease=lease)
+                settled += len(worker.work(claim).settlements) if claim.touches else 0
             continue
         answers = hands.sink.look_up([row.touch_id for row in rows])
         if answers is None:
@@ -124,7 +111,7 @@ def reconcile(
         settled += _write(engine, [(r, a) for r, a in known if a is not ReceiptStatus.UNKNOWN], now=now, by="look_up")
 
 
-def _page(engine: sa.Engine, sink: str, *, before: datetime, after: str, batch_id: str | None) -> Sequence[sa.Row[Any]]:
+def _page(engine: sa.Engine, sink: str, *, before: datetime, after: str) -> Sequence[sa.Row[Any]]:
     touch = tables.touches
     query = (
         sa.select(touch)
@@ -137,23 +124,17 @@ def _page(engine: sa.Engine, sink: str, *, before: datetime, after: str, batch_i
         .order_by(touch.c.touch_id)
         .limit(_PAGE)
     )
-    if batch_id is not None:
-        query = query.where(touch.c.batch_id == batch_id)
     with reading(engine) as connection:
         return connection.execute(query).all()
 
 
 def _claim_again(
-    engine: sa.Engine, sink: str, batch_id: str, rows: Sequence[sa.Row[Any]], *, now: datetime, terms: Terms
+    engine: sa.Engine, sink: str, batch_id: str, rows: Sequence[sa.Row[Any]], *, now: datetime, lease: timedelta
 ) -> Claim:
-    touch, batch = tables.touches, tables.batches
-    claim_id, until = uuid.uuid4().hex, now + terms.lease
+    touch = tables.touches
+    claim_id, until = uuid.uuid4().hex, now + lease
+    wanted = [row.touch_id for row in rows if row.batch_id == batch_id and row.expires_at > now]
     with writing(engine, "claim_again") as connection:
-        state = connection.execute(sa.select(batch.c.state).where(batch.c.batch_id == batch_id)).scalar()
-        free, retry_at = allowance(connection, sink=sink, limits=terms.rates, now=now)
-        wanted = [row.touch_id for row in rows if row.batch_id == batch_id and row.expires_at > now][:free]
-        if state not in _ON_ITS_WAY or not wanted:
-            return Claim(claim_id, sink, batch_id, (), until, retry_at)
         change = (
             sa.update(touch)
             .where(touch.c.touch_id.in_(wanted), touch.c.state == TouchState.UNKNOWN.value)
@@ -161,10 +142,7 @@ def _claim_again(
             .returning(*(touch.c[name] for name in COLUMNS))
         )
         taken = [tuple(row) for row in connection.execute(change)]
-        if taken:
-            take_slot(connection, sink=sink, claim_id=claim_id, count=len(taken), limits=terms.rates, now=now)
-        touches = with_words(connection, taken)
-        return Claim(claim_id, sink, batch_id, touches, until, is_limited=bool(terms.rates), is_again=True)
+        return Claim(claim_id, sink, batch_id, with_words(connection, taken), until)
 
 
 def _write(engine: sa.Engine, found: Sequence[tuple[sa.Row[Any], ReceiptStatus]], *, now: datetime, by: str) -> int:

@@ -6,7 +6,7 @@ import logging
 import time
 import uuid
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Final
@@ -22,7 +22,7 @@ from recovery.delivery.figures import DEFAULT_LIMITS, Limits, judge, read_figure
 from recovery.delivery.handle import Hands, SlicePace, handle
 from recovery.delivery.mark import give_back, mark_group
 from recovery.delivery.rates import RateLimit
-from recovery.delivery.words import Reason, Settlement, TouchState
+from recovery.delivery.words import Settlement, TouchState
 from recovery.ledger.engine import reading
 from recovery.sinks.protocol import ReceiptStatus
 
@@ -127,8 +127,6 @@ class Worker:
             SinkUnusableError, PassingError: see `step`.
         """
         handled = handle(claim, self._hands, self._pace)
-        if claim.is_again:
-            handled = replace(handled, settlements=tuple(map(_known_or_unknown, handled.settlements)))
         late = self._mark(claim, handled.settlements)
         if late:
             _log.warning("%d receipts came for touches that were settled otherwise meanwhile", late)
@@ -189,10 +187,3 @@ class Worker:
                     raise
                 self._sleep(0.1 * 4**attempt)
         return 0
-
-
-def _known_or_unknown(settlement: Settlement) -> Settlement:
-    """What becomes of a touch that was unknown: only the far end's yes or no settles it, for it may have arrived."""
-    if settlement.attempt in (ReceiptStatus.SENT.value, ReceiptStatus.REFUSED.value):
-        return settlement
-    return replace(settlement, state=TouchState.UNKNOWN, reason=Reason.NO_CLEAR_ANSWER.value, not_before=None)
