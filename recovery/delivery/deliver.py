@@ -163,7 +163,7 @@ class Delivery:
             return
         try:
             worker, hands = self._worker(route, sink, name)
-            reconcile(self.engine, worker, hands, now=self.clock(), lease=route.terms.lease)
+            reconcile(self.engine, worker, hands, now=self.clock(), lease=route.terms.lease, batch_id=order.batch_id)
             self._work(worker, route, order, answers)
         except SinkUnusableError as error:
             troubles[route.name] = error
