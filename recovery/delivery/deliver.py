@@ -144,6 +144,7 @@ class Delivery:
                 thread.join(_TICK)
         if failures:
             raise failures[0]
+        check_in(self.engine, self.control_dir, now=self.clock())
         refused = {route.name: _deaf(route, answers[route.name]) for route in self.routes}
         return self._report(names, {name: error for name, error in refused.items() if error} | troubles)
 
