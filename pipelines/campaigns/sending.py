@@ -13,7 +13,7 @@ from contracts.errors import PassingError, PermanentError, RecoveryError, Settin
 from contracts.settings import Settings
 from pipelines.campaigns.rechecking import recheck_of
 from pipelines.campaigns.sinks import far_end, rates_of, sink_opener
-from pipelines.campaigns.standing import OUTBOX, model_in_force, sender_of, sinks_of
+from pipelines.campaigns.standing import OUTBOX, model_in_force, require_newest, sender_of, sinks_of
 from pipelines.resources import Engine
 from recovery.control import is_paused, paused_because
 from recovery.delivery.approval import Sample, approve, verify_content
@@ -210,12 +210,14 @@ def approve_batch(
     """Approve a batch that waits, and write the files of the outbox.
 
     Raises:
-        PermanentError: it changed, or does not wait.
+        PermanentError: it changed, does not wait, or a later day was scored.
     """
     from pipelines.campaigns.assets import publish_batch
     from pipelines.campaigns.preflight import require_bulk_rules
 
     known = next((batch for batch in ledger.batches() if batch.batch_id == batch_id), None)
+    if known is not None and known.state is BatchState.RECORDED:
+        require_newest(engine, known)
     if known is not None:
         require_bulk_rules(engine.settings, ledger, known)
     approve(
