@@ -15,6 +15,7 @@ import sqlalchemy as sa
 
 from contracts.errors import PassingError
 from contracts.words import Channel
+from recovery.delivery.addressed import attribute
 from recovery.delivery.canary import Canary
 from recovery.delivery.claim import GROUP, NO_CANARY, Claim, claim_group, claim_unknown
 from recovery.delivery.control import stop_batch
@@ -174,6 +175,7 @@ class Worker:
         return True
 
     def _breaks(self, batch_id: str, sender_id: str, channels: Sequence[Channel], now: datetime) -> bool:
+        attribute(self._engine, now=now)
         with reading(self._engine) as connection:
             found = [
                 (
