@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Sequence
 from datetime import datetime, timedelta
-from typing import Final
+from typing import Any, Final
 
 import sqlalchemy as sa
 
@@ -44,7 +44,7 @@ def attribute(engine: sa.Engine, *, now: datetime) -> int:
         now: naive UTC.
     """
     with reading(engine) as connection:
-        events = run(connection, _OPEN, (now - _WINDOW,)).all()
+        events: Sequence[tuple[str, str, str, Any]] = run(connection, _OPEN, (now - _WINDOW,)).all()
         if not events:
             return 0
         made = _made(connection, {row[2] for row in events}, since=now - _REACH)
