@@ -1,7 +1,7 @@
 """A ledger that was restored from a snapshot or copied with its folder sends nothing until somebody adopts it.
 
-Every step, at the begin and the end of a run, raises the ledger's generation and writes it, with the head of the audit
-chain, to a file outside the database. On the next step both must agree:
+Every step, at the begin and the end of a run and each minute within, raises the ledger's generation and writes it, with
+the head of the audit chain, to a file outside the database. On the next step both must agree:
 
 - the database is older than the file: it was restored, and touches that have left may look unsent;
 - the same generation under another nonce: two copies went their own ways;
@@ -58,7 +58,7 @@ class Stamp:
 def check_in(engine: sa.Engine, folder: Path, *, now: datetime, adopt: str = "") -> Stamp:
     """Make sure that this ledger is the one that sent last, and say so for the next time.
 
-    A run does so when it begins and when it ends, so that a copy made in between shows as older.
+    A run does so when it begins, each minute and when it ends, so that a copy made in between shows as older.
 
     Args:
         engine: of the ledger.

@@ -6,6 +6,7 @@ import json
 import os
 import shutil
 import sqlite3
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -23,6 +24,7 @@ from bench.delivery_world import (
 )
 from contracts.errors import PermanentError
 from recovery import failpoints
+from recovery.delivery import deliver
 from recovery.delivery.deliver import Order
 from recovery.delivery.generation import check_in
 from recovery.delivery.worker import Terms
@@ -155,6 +157,37 @@ def test_d4_a_backup_made_while_a_run_sends_is_told_too(tmp_path: Path, copy: Ca
     with pytest.raises(PermanentError, match=r"restored|older"):
         run(house, tmp_path)
     assert delivered(tmp_path) == once(100)
+
+
+@pytest.mark.parametrize("copy", COPIES)
+def test_d4_a_backup_made_while_a_run_sends_is_told_when_that_run_dies(
+    tmp_path: Path, copy: Callable[[str, str], object], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(deliver, "_STEP_SECONDS", 0.0)
+    house, backup = tmp_path / "house", tmp_path / "backup"
+    house.mkdir()
+    url = f"sqlite:///{house / 'ledger.sqlite'}"
+    with open_ledger(url) as ledger:
+        approved(ledger, ledger.engine, [make_touch(n) for n in range(100)])
+
+    def backs_up_and_dies(touch: OutgoingTouch) -> Receipt:
+        if touch.touch_id == "t0000042-1":
+            shutil.copytree(house, backup)
+            time.sleep(1.0)
+        if touch.touch_id == "t0000080-1":
+            raise SystemExit
+        return accept(touch)
+
+    engine = make_engine(url)
+    sink = lambda: RecordingSink(tmp_path, backs_up_and_dies)  # noqa: E731
+    with pytest.raises(SystemExit):
+        make_delivery(engine, house, open_sink=sink, terms=Terms(group=10)).run(Order())
+    engine.dispose()
+    left = delivered(tmp_path)
+    restore(backup, house, copy)
+    with pytest.raises(PermanentError, match=r"restored|older"):
+        run(house, tmp_path)
+    assert delivered(tmp_path) == left
 
 
 MOMENTS = ("generation.pulse", "generation.before_commit", "generation.after_commit", "generation.written")
