@@ -50,9 +50,6 @@ _PECR: Final = _Law("PECR and UK GDPR, or 4 % of turnover (DPA 2018, s. 157)", 1
 _SPAM_ACT: Final = _Law("Spam Act 2003, s. 25, per day: 10,000 penalty units of A$330", 3_300_000, "AUD", is_cap=True)
 _GDPR: Final = _Law("GDPR, or 4 % of turnover (Art. 83(5))", 20_000_000, "EUR", is_cap=True)
 
-# US dollars for one unit, rounded up from the highest daily rates of 2016 to 2025, to err on the safe side.
-_DOLLARS: Final = {"USD": 1.0, "CAD": 0.84, "GBP": 1.5, "EUR": 1.26, "AUD": 0.82}
-
 
 def exposure(messages: Mapping[tuple[str | None, Channel], int]) -> tuple[Line, ...]:
     """Lines by law, the largest number of messages first.
@@ -87,5 +84,5 @@ def _law(country: str | None, channel: Channel) -> _Law | None:
 
 
 def usd(lines: tuple[Line, ...]) -> float:
-    """Sum of the lines in US dollars, other currencies converted; compared with the threshold of automatic approval."""
-    return sum(line.amount * _DOLLARS[line.currency] for line in lines)
+    """Sum of the lines in US dollars; what is compared with the threshold of automatic approval."""
+    return sum(line.amount for line in lines if line.currency == "USD")
