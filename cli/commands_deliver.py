@@ -123,7 +123,7 @@ def _ledger(workspace: Workspace) -> Any:
 
 
 def _show(workspace: Workspace) -> None:
-    from pipelines.campaigns.sending import FINAL_ORDER, standing_batches
+    from pipelines.campaigns.sending import FINAL_ORDER, complaint_warnings, standing_batches
     from recovery.ledger import BatchState
 
     table = Table(title="Batches")
@@ -132,6 +132,7 @@ def _show(workspace: Workspace) -> None:
         table.add_column(name, justify="left" if is_name else "right", no_wrap=name != "why")
     with _ledger(workspace) as ledger:
         standing = standing_batches(ledger)[:20]
+        warnings = complaint_warnings(workspace.engine, ledger)
         for batch in standing:
             counts = batch.counts
             numbers = [counts.target, *(counts.total(state) for state in FINAL_ORDER), counts.open]
@@ -141,6 +142,8 @@ def _show(workspace: Workspace) -> None:
         out.print("There is no batch yet; `recovery plan` makes one.")
         return
     out.print(table)
+    for words in warnings:
+        out.print(f"[yellow]Warning[/yellow] {words}", soft_wrap=True)
     for batch in standing:
         if batch.record.state is BatchState.RECORDED:
             out.print(f"{batch.record.batch_id} waits for approval. Look at it, then:", soft_wrap=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import orjson
 import typer
@@ -16,6 +16,8 @@ from contracts.words import Channel
 
 if TYPE_CHECKING:
     from pipelines.campaigns.explaining import PersonTold
+
+_OPEN_END: Final = datetime.max.replace(tzinfo=UTC)
 
 
 def register(app: typer.Typer) -> None:
@@ -63,6 +65,7 @@ def _lines(told: PersonTold) -> list[str]:
     lines += [f"Address: {address}" for address in told.addresses]
     for one in told.channels:
         lines += ["", one.answer, *(f"  - {sentence}" for sentence in one.because)]
+    lines += ["", _reach(told)]
     if told.touches:
         lines += ["", "Touches, each decided again at its own moment:"]
     for touch in told.touches:
@@ -71,6 +74,22 @@ def _lines(told: PersonTold) -> list[str]:
         if touch.note:
             lines.append(f"    {touch.note}")
     return [*lines, "", f"Rules {told.rules_sha256[:12]}. Not legal advice."]
+
+
+def _reach(told: PersonTold) -> str:
+    """Until when each channel can be used, as things stand; a channel that is refused has its reason above."""
+    ends = {channel: end for channel, end in told.reach.items() if end is not None}
+    if not ends:
+        return "Reachable through no channel."
+    until = {c: "without an end" if end == _OPEN_END else f"until {end:%d %B %Y}" for c, end in ends.items()}
+    words = (f"{channel.value} {end}" for channel, end in until.items())
+    return f"Reachable, unless something changes: {', '.join(words)}."
+
+
+def _end(end: datetime | None) -> str | None:
+    if end is None:
+        return None
+    return "open" if end == _OPEN_END else end.isoformat()
 
 
 def _content(told: PersonTold) -> dict[str, Any]:
@@ -82,6 +101,7 @@ def _content(told: PersonTold) -> dict[str, Any]:
         "at": told.at.isoformat(),
         "known": list(told.basis),
         "addresses": list(told.addresses),
+        "reachable_until": {channel.value: _end(end) for channel, end in told.reach.items()},
         "channels": [as_json(one) for one in told.channels],
         "touches": [
             {

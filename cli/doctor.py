@@ -11,9 +11,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Literal
 
+import sqlalchemy as sa
 from filelock import FileLock, Timeout
 
 from cli.servers import port_is_free
+from contracts.errors import RecoveryError
 from contracts.settings import Settings
 from pipelines.resources import PROJECT_ROOT
 
@@ -59,6 +61,7 @@ def examine(settings: Settings, *, sources: Path | None) -> list[Finding]:
         *_sources(sources),
         *_locks(settings),
         *_leftovers(settings),
+        *_audit(settings),
     ]
 
 
@@ -194,3 +197,32 @@ def _leftovers(settings: Settings) -> Iterator[Finding]:
         )
     else:
         yield Finding("Half-written files", "good", "none")
+
+
+def _audit(settings: Settings) -> Iterator[Finding]:
+    from recovery.ledger.audit import verify_chain
+    from recovery.ledger.engine import make_engine, reading
+
+    url = settings.ledger_sqlalchemy_url
+    if url.startswith("sqlite") and not Path(str(sa.make_url(url).database)).exists():
+        yield Finding("Audit of the ledger", "good", "no ledger yet")
+        return
+    try:
+        with reading(make_engine(url)) as connection:
+            if not sa.inspect(connection).has_table("audit"):
+                yield Finding("Audit of the ledger", "good", "no ledger yet")
+                return
+            found = verify_chain(connection)
+    except RecoveryError as error:
+        yield Finding("Audit of the ledger", "bad", error.what, error.remedy)
+        return
+    if found.is_whole:
+        yield Finding("Audit of the ledger", "good", f"{found.rows:,} entries, each follows from the one before")
+        return
+    where = "at its end" if found.broken_at is None else f"at entry {found.broken_at:,}"
+    yield Finding(
+        "Audit of the ledger",
+        "bad",
+        f"does not follow {where}: something was changed, dropped or swapped",
+        "Pause delivery (`recovery pause`), keep this file, and compare with the last backup.",
+    )

@@ -24,7 +24,7 @@
     )
 {%- endmacro %}
 
-{# Whether a weekly date holds a person: in their turn, and a few in every week, so that changes by the week are seen. #}
+{# Whether a weekly date holds a person: in their turn, and a few in every week, to see what changes by the week. #}
 {% macro is_sampled(person_id, as_of_date) -%}
     (
         {{ is_in_turn(person_id, as_of_date) }}

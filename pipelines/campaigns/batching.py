@@ -16,14 +16,15 @@ from pipelines.campaigns.contexts import contexts_of
 from pipelines.campaigns.inputs import PEOPLE_SQL
 from pipelines.campaigns.planning import books, chosen_rows, write_touches
 from pipelines.campaigns.preflight import bulk_objection
-from pipelines.campaigns.standing import OUTBOX, Released, sender_of, sinks_of, standing_batch
+from pipelines.campaigns.rechecking import policy_of as permission_policy_of
+from pipelines.campaigns.standing import OUTBOX, Released, require_newest, sender_of, sinks_of, standing_batch
 from pipelines.resources import Engine
 from recovery.addresses import load_address_key
 from recovery.batch import Batch, assignments_of, contents_of, make_batch
 from recovery.batch import touches_of as delivery_rows
 from recovery.control import paused_because
 from recovery.delivery.approval import Thresholds, approve, passes_by_itself
-from recovery.delivery.last_look import skip_refused
+from recovery.delivery.last_look import skip_barred
 from recovery.delivery.stored import load_batch
 from recovery.ledger import BatchRecord, BatchState, Ledger
 from recovery.sinks import emit_batch, emit_scores
@@ -74,7 +75,7 @@ def release(engine: Engine, as_of: date, ledger: Ledger) -> Released:
     between is continued by the next one with the same bytes.
 
     Raises:
-        PermanentError: people changed between plan and batch.
+        PermanentError: people changed between plan and batch, or an approved batch is not that of the newest day.
     """
     settings = engine.settings
     standing = standing_batch(ledger, settings, as_of)
@@ -89,10 +90,11 @@ def release(engine: Engine, as_of: date, ledger: Ledger) -> Released:
         if engine.is_newest(as_of):
             emit_scores(settings.outbox_dir, as_of=as_of, sender_id=settings.sender_id, crm_updates=updates)
         return Released(None, "none", f"Emission is paused: {reason}." if reason else "Nobody is contacted today.")
-    if known is not None and not engine.is_newest(as_of):
-        return Released(known, "none", "A later day was scored: only the newest day's batch may leave.")
     if known is not None and is_approved:
+        require_newest(engine, known)
         return _emit(engine, known, ledger, updates)
+    if not engine.is_newest(as_of):
+        return Released(known, "waits" if known else "none", "A later day was scored; only the newest releases.")
     recorded = _record(engine, as_of, plan, ledger)
     if recorded.state is BatchState.RECORDED:
         why = approve_by_itself(engine, recorded, ledger)
@@ -179,7 +181,9 @@ def _emit(engine: Engine, record: BatchRecord, ledger: Ledger, updates: pa.Table
     """Write the files of an approved batch; other sinks deliver their part in `campaign_send_job`."""
     settings = engine.settings
     now = engine.now().replace(tzinfo=None)
-    skip_refused(ledger.engine, record.batch_id, sink=OUTBOX, rules=books()[1], now=now)
+    skip_barred(
+        ledger.engine, record.batch_id, sink=OUTBOX, rules=books()[1], policy=permission_policy_of(settings), now=now
+    )
     batch = load_batch(ledger.engine, record, sink=OUTBOX)
     key = load_key(settings.secrets_dir)
     emit_batch(settings.outbox_dir, batch, sender=sender_of(settings), key=key, crm_updates=updates)

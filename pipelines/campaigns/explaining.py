@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any, Final
@@ -16,7 +17,7 @@ from pipelines.resources import Engine
 from recovery.addresses import AddressKey, load_address_key
 from recovery.ledger import schema as tables
 from recovery.ledger.engine import reading
-from recovery.permission import ContactFacts, PermissionPolicy, RuleBook, load_rules
+from recovery.permission import ContactFacts, PermissionPolicy, RuleBook, load_rules, reachable_until
 from recovery.permission.book import Known, read_known
 from recovery.permission.context import CONTEXT, Context, load_context
 from recovery.permission.recheck import facts_now, keys_of
@@ -59,6 +60,7 @@ class PersonTold:
         channels: the answer for each channel asked about.
         touches: those that were due or made by then, the newest first.
         addresses: of the person's messages; only where asked for.
+        reach: until when each channel may be used, aware UTC; `datetime.max` for an open end, None where it is refused.
         rules_sha256: fingerprint of the rules used.
     """
 
@@ -69,6 +71,7 @@ class PersonTold:
     channels: tuple[Told, ...]
     touches: tuple[TouchTold, ...]
     addresses: tuple[str, ...]
+    reach: Mapping[Channel, datetime | None]
     rules_sha256: str
 
 
@@ -115,11 +118,11 @@ def explain_person(
         touches = _touches(connection, everybody)
         contexts = _contexts(connection, [row.touch_id for row in touches])
         wanted = _ALL if channel is None else (channel,)
-        asked = next(iter(hashes), None)
-        bases = _bases(engine, wanted, people, touches, contexts, naive, rules, key, asked)
+        bases = _bases(engine, wanted, people, touches, contexts, naive, rules, key, next(iter(hashes), None))
         keys = hashes.union(*(keys_of(base.address_hash, base.context) for base in bases.values()))
         known = read_known(connection, keys=keys, people=people, known_by=naive)
         channels = tuple(_tell(base, c, known, naive, policy, rules) for c, base in bases.items())
+        reach = {c: _reach(base, c, known, naive, policy, rules) for c, base in bases.items()}
         told = tuple(
             _tell_touch(connection, row, contexts[row.touch_id][0], policy, rules)
             for row in touches
@@ -129,7 +132,7 @@ def explain_person(
     person = next(iter(bases.values())).person_id
     words = tuple(dict.fromkeys(base.words for base in bases.values()))
     also = tuple(member for member in everybody if member != person)
-    return PersonTold(person, also, at, words, channels, told, addresses, rules.sha256)
+    return PersonTold(person, also, at, words, channels, told, addresses, reach, rules.sha256)
 
 
 def _find(connection: sa.Connection, who: str, key: AddressKey) -> tuple[list[str], set[str]]:
@@ -239,9 +242,23 @@ def _from_warehouse(
 
 
 def _tell(base: _Base, channel: Channel, known: Known, at: datetime, policy: PermissionPolicy, rules: RuleBook) -> Told:
-    facts = facts_now(base.person_id, channel, base.address_hash, base.context, known, at)
-    limits = replace(policy, is_job_related=base.context.is_job_related)
+    facts, limits = _asked(base, channel, known, at, policy)
     return tell(facts, channel, at.replace(tzinfo=UTC), limits, rules)
+
+
+def _asked(
+    base: _Base, channel: Channel, known: Known, at: datetime, policy: PermissionPolicy
+) -> tuple[ContactFacts, PermissionPolicy]:
+    """What is known at the moment, and the operator's limits for these words."""
+    facts = facts_now(base.person_id, channel, base.address_hash, base.context, known, at)
+    return facts, replace(policy, is_job_related=base.context.is_job_related)
+
+
+def _reach(
+    base: _Base, channel: Channel, known: Known, at: datetime, policy: PermissionPolicy, rules: RuleBook
+) -> datetime | None:
+    facts, limits = _asked(base, channel, known, at, policy)
+    return reachable_until(facts, channel, at.replace(tzinfo=UTC), limits, rules)
 
 
 def _tell_touch(

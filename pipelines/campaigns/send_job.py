@@ -7,7 +7,7 @@ import dagster as dg
 
 from contracts.errors import RecoveryError
 from pipelines.campaigns.inputs import open_day_ledger
-from pipelines.campaigns.sending import Sending, approve_batch, standing_batches, summary_table
+from pipelines.campaigns.sending import Sending, approve_batch, complaint_warnings, standing_batches, summary_table
 from pipelines.failures import readable
 from pipelines.resources import Engine
 from pipelines.runlock import UNLOCKED_TAG
@@ -47,6 +47,8 @@ def send_approved_batches(context: dg.OpExecutionContext, engine: Engine, config
             with Sending(engine, order.batch_id) as sending:
                 troubles = sending.run(order).troubles
         table = summary_table(standing_batches(ledger)[:20])
+        for words in complaint_warnings(engine, ledger):
+            context.log.warning(words)
     context.add_output_metadata({"batches": dg.MetadataValue.md(table), "is_dry_run": not config.send})
     for name, trouble in troubles.items():
         context.log.error("%s: %s", name, trouble)

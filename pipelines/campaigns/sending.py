@@ -11,20 +11,23 @@ import sqlalchemy as sa
 
 from contracts.errors import PassingError, PermanentError, RecoveryError, SettingError
 from contracts.settings import Settings
+from contracts.words import Channel
 from pipelines.campaigns.rechecking import recheck_of
 from pipelines.campaigns.sinks import far_end, rates_of, sink_opener
-from pipelines.campaigns.standing import OUTBOX, model_in_force, sender_of, sinks_of
+from pipelines.campaigns.standing import OUTBOX, model_in_force, require_newest, sender_of, sinks_of
 from pipelines.resources import Engine
 from recovery.control import is_paused, paused_because
+from recovery.delivery.addressed import attribute
 from recovery.delivery.approval import Sample, approve, verify_content
 from recovery.delivery.canary import Canary
 from recovery.delivery.control import pause_batch
 from recovery.delivery.counts import BatchCounts, count_batch
 from recovery.delivery.deliver import Delivery, Order, Report, Route
+from recovery.delivery.figures import DEFAULT_LIMITS, read_figures, warn
 from recovery.delivery.words import TouchState
 from recovery.delivery.worker import Terms
 from recovery.ledger import BatchRecord, BatchState, Ledger
-from recovery.ledger.engine import make_engine, migrate
+from recovery.ledger.engine import make_engine, migrate, reading
 from recovery.sinks.protocol import Mailbox
 
 SENDABLE: Final = (BatchState.APPROVED, BatchState.RUNNING)
@@ -197,6 +200,18 @@ def _wanted(ledger: Ledger, batch_id: str | None) -> list[BatchRecord]:
     return [record] if record.state is BatchState.APPROVED else []
 
 
+def complaint_warnings(engine: Engine, ledger: Ledger) -> tuple[str, ...]:
+    """A sentence per channel whose complaints of seven days come near the limit."""
+    now, sender = naive_now(engine), engine.settings.sender_id
+    attribute(ledger.engine, now=now)
+    told = []
+    with reading(ledger.engine) as connection:
+        for channel in Channel:
+            figures = read_figures(connection, batch_id="", sender_id=sender, channel=channel, now=now)
+            told.append(warn(figures, channel, DEFAULT_LIMITS))
+    return tuple(words for words in told if words is not None)
+
+
 def rules_in_force() -> str:
     """Fingerprint of the permission rules of this release."""
     from pipelines.campaigns.planning import books
@@ -210,19 +225,15 @@ def approve_batch(
     """Approve a batch that waits, and write the files of the outbox.
 
     Raises:
-        PermanentError: it changed, does not wait, or a later day was scored since.
+        PermanentError: it changed, does not wait, or a later day was scored.
     """
     from pipelines.campaigns.assets import publish_batch
     from pipelines.campaigns.preflight import require_bulk_rules
 
     known = next((batch for batch in ledger.batches() if batch.batch_id == batch_id), None)
+    if known is not None and known.state is BatchState.RECORDED:
+        require_newest(engine, known)
     if known is not None:
-        if not engine.is_newest(known.as_of_date):
-            raise PermanentError(
-                f"The batch of {known.as_of_date} is out of date: a later day was scored.",
-                where=batch_id,
-                remedy="Approve the newest day's batch; `recovery batches` names it. This one never leaves.",
-            )
         require_bulk_rules(engine.settings, ledger, known)
     approve(
         ledger.engine,

@@ -11,7 +11,7 @@ from typing import Final
 
 import pyarrow as pa
 
-from contracts.errors import SettingError
+from contracts.errors import PermanentError, SettingError
 from contracts.published import read_manifest
 from contracts.settings import Settings
 from contracts.words import Channel, SkipReason
@@ -57,6 +57,21 @@ def standing_batch(ledger: Ledger, settings: Settings, as_of: date) -> BatchReco
             return None if needs_files else record
         ledger.mark_emitted(record.batch_id, sink=OUTBOX)
     return ledger.batch_of(as_of=as_of, sender_id=settings.sender_id)
+
+
+def require_newest(engine: Engine, record: BatchRecord) -> None:
+    """Let only the newest day release a batch.
+
+    Raises:
+        PermanentError: a later day was scored since the batch was made.
+    """
+    if not engine.is_newest(record.as_of_date):
+        raise PermanentError(
+            f"The batch of {record.as_of_date} is stale: a later day was scored, and only the newest releases a batch.",
+            where=record.batch_id,
+            remedy=f"Cancel it (`recovery batches --cancel {record.batch_id}`); `recovery plan` makes that of the "
+            "newest day.",
+        )
 
 
 def has_touches(ledger: Ledger, batch_id: str, *, sink: str) -> bool:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, Final
 
@@ -21,6 +21,8 @@ from recovery.ledger.store import BatchState
 
 GROUP: Final = 50
 _SENDABLE: Final = (BatchState.APPROVED.value, BatchState.RUNNING.value)
+# A finished batch was never stopped: what became of its unknown touches may still be found out by asking again.
+RETRIABLE: Final = (*_SENDABLE, BatchState.FINISHED.value)
 _CHANNEL: Final = 5
 _NOT_BEFORE: Final = 12
 NO_CANARY: Final = Canary(size=1 << 40)
@@ -28,6 +30,14 @@ COLUMNS: Final = (
     "touch_id", "batch_id", "person_id", "account_id", "sender_id", "channel", "playbook", "step", "cycle",
     "address_hash", "content_sha256", "idempotency_key", "not_before", "expires_at", "attempts", "retry_budget",
 )  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Doubt:
+    """Why a touch was unknown before it was claimed once more, and since when (naive UTC)."""
+
+    reason: str
+    since: datetime
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +53,7 @@ class Claim:
         retry_at: when a rate limit or the hold after the first slice lets more go; None where neither binds.
         is_canary_full: the first slice is out and not yet judged.
         is_limited: the group counts against a rate limit.
-        is_again: its touches were unknown before, and stay so unless the far end says what became of them.
+        doubts: of touches that were unknown; they may have arrived, so they become sent or failed, else unknown again.
     """
 
     claim_id: str
@@ -54,7 +64,7 @@ class Claim:
     retry_at: datetime | None = None
     is_canary_full: bool = False
     is_limited: bool = False
-    is_again: bool = False
+    doubts: Mapping[str, Doubt] = field(default_factory=dict)
 
 
 def claim_group(
@@ -101,6 +111,55 @@ def claim_group(
         touches = with_words(connection, rows)
     waits = held_until or (retry_at if free <= 0 else None)
     return Claim(claim_id, sink, batch_id, touches, lease_until, waits, slice_room == 0, bool(limits))
+
+
+def claim_unknown(
+    engine: sa.Engine,
+    *,
+    sink: str,
+    batch_id: str,
+    touch_ids: Sequence[str],
+    now: datetime,
+    lease: timedelta,
+    limits: Sequence[RateLimit] = (),
+) -> Claim:
+    """Take unknown touches once more, for a far end that drops what it has; one durable commit.
+
+    Args:
+        engine: of the ledger.
+        sink: whose touches.
+        batch_id: must be approved, running or finished, else the group is empty.
+        touch_ids: which; those that expired or are known meanwhile are left out.
+        now: naive UTC.
+        lease: how long the group may stay in hand.
+        limits: of the sink; what they leave bounds the group.
+    """
+    touch, batch = tables.touches, tables.batches
+    claim_id, lease_until = uuid.uuid4().hex, now + lease
+    with writing(engine, "claim_again") as connection:
+        is_retriable = sa.select(batch.c.batch_id).where(batch.c.batch_id == batch_id, batch.c.state.in_(RETRIABLE))
+        free, retry_at = allowance(connection, sink=sink, limits=limits, now=now)
+        chosen = (
+            touch.c.touch_id.in_(touch_ids),
+            touch.c.state == TouchState.UNKNOWN.value,
+            touch.c.batch_id.in_(is_retriable),
+            touch.c.expires_at > now,
+        )
+        query = sa.select(touch.c.touch_id, touch.c.reason, touch.c.settled_at).where(*chosen)
+        found = connection.execute(query.order_by(touch.c.touch_id).limit(min(free, GROUP)).with_for_update()).all()
+        change = (
+            sa.update(touch)
+            .where(touch.c.touch_id.in_([row.touch_id for row in found]))
+            .values(state=TouchState.CLAIMED.value, claim_id=claim_id, lease_until=lease_until)
+            .returning(*(touch.c[name] for name in COLUMNS))
+        )
+        taken = [tuple(row) for row in connection.execute(change)] if found else []
+        if taken:
+            take_slot(connection, sink=sink, claim_id=claim_id, count=len(taken), limits=limits, now=now)
+        touches = with_words(connection, taken)
+    doubts = {row.touch_id: Doubt(row.reason, row.settled_at) for row in found}
+    waits = retry_at if free <= 0 else None
+    return Claim(claim_id, sink, batch_id, touches, lease_until, waits, False, bool(limits), doubts)
 
 
 def _batch(connection: sa.Connection, batch_id: str, canary: Canary) -> sa.Row[tuple[object, ...]] | None:

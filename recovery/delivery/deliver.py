@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import random
 import socket
@@ -17,7 +18,7 @@ from typing import Final
 
 import sqlalchemy as sa
 
-from contracts.errors import PassingError, RecoveryError
+from contracts.errors import PassingError, PermanentError, RecoveryError
 from contracts.words import Channel
 from recovery.delivery.claim import next_due, reap
 from recovery.delivery.control import finish_batch
@@ -32,7 +33,9 @@ from recovery.ledger.engine import reading
 from recovery.ledger.store import BatchState
 from recovery.sinks.protocol import Mailbox, ReceiptStatus, Sink, SinkUnusableError
 
+_log = logging.getLogger(__name__)
 _TICK: Final = 0.2
+_STEP_SECONDS: Final = 60.0
 _NAP: Final = timedelta(seconds=5)
 
 
@@ -139,13 +142,28 @@ class Delivery:
         ]
         for thread in threads:
             thread.start()
+        stepped = time.monotonic()
         for thread in threads:
             while thread.is_alive():  # so that signals are heard
                 thread.join(_TICK)
+                if time.monotonic() >= stepped + _STEP_SECONDS:
+                    self._step(failures)
+                    stepped = time.monotonic()
         if failures:
             raise failures[0]
+        check_in(self.engine, self.control_dir, now=self.clock())
         refused = {route.name: _deaf(route, answers[route.name]) for route in self.routes}
         return self._report(names, {name: error for name, error in refused.items() if error} | troubles)
+
+    def _step(self, failures: list[BaseException]) -> None:
+        """Raise the generation during a long run: a copy made before shows as older even if this run is killed."""
+        try:
+            check_in(self.engine, self.control_dir, now=self.clock())
+        except PassingError:
+            _log.warning("the ledger did not answer when its generation was to be raised")
+        except PermanentError as error:
+            failures.append(error)
+            self._drain.set()
 
     def _serve(
         self,
@@ -163,7 +181,7 @@ class Delivery:
             return
         try:
             worker, hands = self._worker(route, sink, name)
-            reconcile(self.engine, worker, hands, now=self.clock(), terms=route.terms, batch_id=order.batch_id)
+            reconcile(self.engine, worker, hands, now=self.clock(), lease=route.terms.lease, batch_id=order.batch_id)
             self._work(worker, route, order, answers)
         except SinkUnusableError as error:
             troubles[route.name] = error

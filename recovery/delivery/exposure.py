@@ -47,7 +47,11 @@ _CAN_SPAM: Final = _Law("CAN-SPAM, per e-mail (15 U.S.C. 7706; 16 CFR 1.98)", 53
 _TCPA: Final = _Law("TCPA, per wilful text or call (47 U.S.C. 227(b)(3))", 1_500, "USD")
 _CASL: Final = _Law("CASL, per violation of an organisation (S.C. 2010, c. 23, s. 20)", 10_000_000, "CAD")
 _PECR: Final = _Law("PECR and UK GDPR, or 4 % of turnover (DPA 2018, s. 157)", 17_500_000, "GBP", is_cap=True)
+_SPAM_ACT: Final = _Law("Spam Act 2003, s. 25, per day: 10,000 penalty units of A$330", 3_300_000, "AUD", is_cap=True)
 _GDPR: Final = _Law("GDPR, or 4 % of turnover (Art. 83(5))", 20_000_000, "EUR", is_cap=True)
+
+# US dollars for one unit, rounded up from the highest daily rates of 2016 to 2025, to err on the safe side.
+_DOLLARS: Final = {"USD": 1.0, "CAD": 0.84, "GBP": 1.5, "EUR": 1.26, "AUD": 0.82}
 
 
 def exposure(messages: Mapping[tuple[str | None, Channel], int]) -> tuple[Line, ...]:
@@ -77,9 +81,11 @@ def _law(country: str | None, channel: Channel) -> _Law | None:
         return _CASL if channel in (Channel.EMAIL, Channel.SMS) else None
     if country == "GB":
         return _PECR
+    if country == "AU":
+        return _SPAM_ACT if channel in (Channel.EMAIL, Channel.SMS) else None
     return _GDPR if country in _EEA else None
 
 
 def usd(lines: tuple[Line, ...]) -> float:
-    """Sum of the lines in US dollars; what is compared with the threshold of automatic approval."""
-    return sum(line.amount for line in lines if line.currency == "USD")
+    """Sum of the lines in US dollars, other currencies converted; compared with the threshold of automatic approval."""
+    return sum(line.amount * _DOLLARS[line.currency] for line in lines)

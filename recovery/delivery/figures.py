@@ -27,9 +27,10 @@ _ADD: Final = (
 )
 _NUMBERS: Final = f"select name, number from ledger_facts where name in ({', '.join('?' * (3 + _DAYS))})"
 _EVENTS: Final = """
-    select e.kind, t.batch_id, count(distinct e.touch_id)
+    select e.kind, t.batch_id, count(distinct t.touch_id)
     from provider_events as e
-    inner join touches as t on e.touch_id = t.touch_id
+    left join ledger_facts as f on e.touch_id is null and f.name = 'addressed/' || e.provider || '/' || e.event_id
+    inner join touches as t on t.touch_id = coalesce(e.touch_id, f.value)
     where e.kind in ('hard_bounce', 'complaint', 'opt_out') and e.received_at >= ? and t.sender_id = ?
         and t.channel = ?
     group by e.kind, t.batch_id
@@ -105,10 +106,16 @@ def judge(figures: Figures, channel: Channel, limits: Limits) -> str | None:
     return None
 
 
-def worth_a_warning(figures: Figures, limits: Limits) -> bool:
-    """Complaints are near the limit (M-03)."""
-    share = limits.complaint_warn_share * figures.week_sent
-    return figures.week_complaints > 0 and figures.week_complaints >= share
+def warn(figures: Figures, channel: Channel, limits: Limits) -> str | None:
+    """That complaints come near the limit (M-03), in words, or None."""
+    sent, complaints = figures.week_sent, figures.week_complaints
+    if complaints == 0 or complaints < limits.complaint_warn_share * sent:
+        return None
+    plural = "" if complaints == 1 else "s"
+    return (
+        f"{complaints:,} complaint{plural} about {sent:,} {channel.value} touches in seven days; keep them below "
+        f"{limits.complaint_warn_share:.2%}. At {limits.complaints}, or {limits.complaint_share:.2%}, batches stop."
+    )
 
 
 def add_figures(connection: sa.Connection, claim: Claim, settlements: Sequence[Settlement], *, now: datetime) -> None:
@@ -133,7 +140,10 @@ def add_figures(connection: sa.Connection, claim: Claim, settlements: Sequence[S
 def read_figures(
     connection: sa.Connection, *, batch_id: str, sender_id: str, channel: Channel, now: datetime
 ) -> Figures:
-    """Figures of a batch's channel at `now` (naive UTC)."""
+    """Figures of a batch's channel at `now` (naive UTC).
+
+    Events that name an address alone count once `recovery.delivery.addressed.attribute` has found their touch.
+    """
     batch = f"batch/{batch_id}/{channel.value}"
     days = [f"week/{sender_id}/{channel.value}/{(now - timedelta(days=n)).date()}" for n in range(_DAYS)]
     names = [f"{batch}/{kind}" for kind in ("tried", "errors", "hard_bounces")]

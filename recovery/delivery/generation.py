@@ -1,11 +1,15 @@
 """A ledger that was restored from a snapshot or copied with its folder sends nothing until somebody adopts it.
 
-Every check-in raises the ledger's generation and writes it, with the head of the audit chain, to a file outside the
-database. On the next check-in both must agree:
+Every step, at the begin and the end of a run and each minute within, raises the ledger's generation and writes it, with
+the head of the audit chain, to a file outside the database. On the next step both must agree:
 
 - the database is older than the file: it was restored, and touches that have left may look unsent;
 - the same generation under another nonce: two copies went their own ways;
-- the file lies elsewhere than when it was written (inode of its neighbour `installation`): the folder was copied.
+- the file lies elsewhere than when it was written (inode of its neighbour `installation`): the folder was copied;
+- the file `pulse`, rewritten at every step, has its content but not the change time (ctime) that the database noted:
+  everything was restored in place. Whoever copies a file can set its content and mtime, never its ctime.
+
+A snapshot of a volume or machine brings inodes and change times back too and cannot be told from inside.
 """
 
 from __future__ import annotations
@@ -29,6 +33,8 @@ from recovery.ledger.engine import writing
 
 # One chain per folder of state: several houses may work on one PostgreSQL ledger.
 _PREFIX: Final = "generation/"
+# A pulse that a dying run left behind was written and renamed at once; a restored one has an older mtime.
+_AT_ONCE_NS: Final = 60 * 10**9
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +58,8 @@ class Stamp:
 def check_in(engine: sa.Engine, folder: Path, *, now: datetime, adopt: str = "") -> Stamp:
     """Make sure that this ledger is the one that sent last, and say so for the next time.
 
+    A run does so when it begins, each minute and when it ends, so that a copy made in between shows as older.
+
     Args:
         engine: of the ledger.
         folder: `var/control`, outside the database.
@@ -68,12 +76,12 @@ def check_in(engine: sa.Engine, folder: Path, *, now: datetime, adopt: str = "")
         written = _read(path)
         with writing(engine, "generation") as connection:
             known = _known(connection, house)
-            trouble = _trouble(connection, known, written, inode)
+            trouble = _trouble(connection, known, written, inode) or _unlike(known, folder / "pulse")
             if trouble is not None and not adopt:
                 raise _refused(trouble, path)
             if written is None:  # so that a death before the file is written shows as a file that is behind
                 _write(path, Stamp(0, "", inode, 0, ""))
-            stamp = _raise(connection, house, known, written, inode)
+            stamp = _raise(connection, house, known, written, inode, folder / "pulse")
             if trouble is not None:
                 append_audit(connection, [AuditEntry("ledger_adopted", house, {"why": adopt})], at=now)
         _write(path, stamp)
@@ -104,12 +112,20 @@ def _read(path: Path) -> Stamp | None:
 
 @dataclass(frozen=True, slots=True)
 class _Known:
-    """What the database says: generation, its nonce, the nonce that stood in the file before; who else sent."""
+    """What the database says.
+
+    Attributes:
+        number, nonce: of the generation; the nonce is the content of the pulse.
+        before: nonce that stood in the file before.
+        has_others: other houses sent from this ledger.
+        pulse: ctime of the pulse, nanoseconds; None where none was written.
+    """
 
     number: int
     nonce: str
     before: str
     has_others: bool
+    pulse: int | None = None
 
 
 def _known(connection: sa.Connection, house: str) -> _Known:
@@ -120,8 +136,8 @@ def _known(connection: sa.Connection, house: str) -> _Known:
     own = [row for row in rows if row.name == _PREFIX + house]
     if not own:
         return _Known(0, "", "", bool(rows))
-    nonce, _, before = str(own[0].value).partition(" ")
-    return _Known(int(own[0].number), nonce, before, len(rows) > 1)
+    nonce, before, *pulse = str(own[0].value).split(" ")
+    return _Known(int(own[0].number), nonce, before, len(rows) > 1, int(pulse[0]) if pulse else None)
 
 
 def _trouble(connection: sa.Connection, known: _Known, written: Stamp | None, inode: int) -> str | None:
@@ -147,14 +163,37 @@ def _trouble(connection: sa.Connection, known: _Known, written: Stamp | None, in
     return None
 
 
-def _raise(connection: sa.Connection, house: str, known: _Known, written: Stamp | None, inode: int) -> Stamp:
+def _unlike(known: _Known, pulse: Path) -> str | None:
+    """Why the pulse is not the one that this database saw written."""
+    if known.pulse is None:
+        return None
+    trouble = "The folder of state was restored in place, or its files were touched"
+    if not pulse.exists():
+        return trouble
+    found = pulse.stat()
+    if pulse.read_text(encoding="ascii", errors="replace").strip() == known.nonce:
+        return None if found.st_ctime_ns == known.pulse else trouble
+    # A run that died before the database committed leaves a pulse that is ahead.
+    return None if found.st_ctime_ns - found.st_mtime_ns < _AT_ONCE_NS else trouble
+
+
+def _beat(pulse: Path, nonce: str) -> int:
+    """Rewrite the pulse; returns its ctime. Before the commit: a database never names a pulse that is not there."""
+    write_atomic(pulse, nonce.encode() + b"\n")
+    reach("generation.pulse")
+    return pulse.stat().st_ctime_ns
+
+
+def _raise(
+    connection: sa.Connection, house: str, known: _Known, written: Stamp | None, inode: int, pulse: Path
+) -> Stamp:
     number = max(known.number, written.number if written else 0) + 1
     nonce = secrets.token_hex(8)
     statement = sa.text(
         "insert into ledger_facts (name, number, value) values (:name, :number, :value) "
         "on conflict (name) do update set number = excluded.number, value = excluded.value"
     )
-    value = f"{nonce} {written.nonce if written else ''}"
+    value = f"{nonce} {written.nonce if written else ''} {_beat(pulse, nonce)}"
     connection.execute(statement, {"name": _PREFIX + house, "number": number, "value": value})
     seq, head = read_head(connection)
     return Stamp(number, nonce, inode, seq, head)

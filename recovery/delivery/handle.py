@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Final
 
-from recovery.delivery.claim import Claim
+from recovery.delivery.claim import Claim, Doubt
 from recovery.delivery.words import (
     ALLOWED,
     Answer,
@@ -106,8 +106,24 @@ class SlicePace:
 def handle(claim: Claim, hands: Hands, pace: SlicePace) -> Handled:
     """Take a group as far as it goes; every touch is settled exactly once.
 
-    A touch that is not begun goes back to the outbox; one that was handed over without a clear answer is unknown.
+    A touch that is not begun goes back to the outbox, or stays unknown where it was; one that was handed over without
+    a clear answer is unknown.
     """
+    handled = _handle(claim, hands, pace)
+    if not claim.doubts:
+        return handled
+    return replace(handled, settlements=tuple(_still_unknown(s, claim.doubts) for s in handled.settlements))
+
+
+def _still_unknown(settlement: Settlement, doubts: Mapping[str, Doubt]) -> Settlement:
+    """A touch that may have arrived before is known by a clear answer of the far end alone."""
+    if settlement.attempt in (ReceiptStatus.SENT.value, ReceiptStatus.REFUSED.value):
+        return settlement
+    reason = doubts[settlement.touch_id].reason
+    return replace(settlement, state=TouchState.UNKNOWN, reason=reason, not_before=None)
+
+
+def _handle(claim: Claim, hands: Hands, pace: SlicePace) -> Handled:
     settled: list[Settlement] = []
     rest = list(claim.touches)
     while rest:

@@ -80,7 +80,8 @@ def _settle(connection: sa.Connection, claim: Claim, settlements: Sequence[Settl
     rows = []
     for s in settlements:
         touch = known[s.touch_id]
-        settled = now if s.state in FINAL else None
+        doubt = None if s.attempt else claim.doubts.get(s.touch_id)  # nothing was tried: unknown for as long as before
+        settled = doubt.since if doubt else now if s.state in FINAL else None
         tries = touch.attempts + bool(s.attempt)
         due = s.not_before or touch.not_before
         rows.append((s.state.value, s.reason, due, tries, settled, s.touch_id, claim.claim_id))

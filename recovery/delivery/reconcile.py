@@ -2,30 +2,26 @@
 
 from __future__ import annotations
 
-import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
-from typing import TYPE_CHECKING, Any, Final
+from datetime import datetime, timedelta
+from typing import Any, Final
 
 import sqlalchemy as sa
 
 from contracts.errors import PermanentError
-from recovery.delivery.claim import COLUMNS, Claim, with_words
-from recovery.delivery.rates import allowance, take_slot
+from contracts.words import Channel
+from recovery.delivery.claim import RETRIABLE
+from recovery.delivery.handle import Hands
 from recovery.delivery.words import DEAD_LETTERS, Reason, TouchState
+from recovery.delivery.worker import Outcome, Worker
 from recovery.ledger import schema as tables
 from recovery.ledger.audit import AuditEntry, append_audit
 from recovery.ledger.engine import reading, writing
 from recovery.ledger.store import BatchState
 from recovery.sinks.protocol import ReceiptStatus
 
-if TYPE_CHECKING:
-    from recovery.delivery.handle import Hands
-    from recovery.delivery.worker import Terms, Worker
-
 _PAGE: Final = 50
-_ON_ITS_WAY: Final = (BatchState.APPROVED.value, BatchState.RUNNING.value, BatchState.FINISHED.value)
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,81 +86,90 @@ def list_dead_letters(engine: sa.Engine, *, limit: int = 1_000) -> tuple[DeadLet
 
 
 def reconcile(
-    engine: sa.Engine, worker: Worker, hands: Hands, *, now: datetime, terms: Terms, batch_id: str | None = None
+    engine: sa.Engine, worker: Worker, hands: Hands, *, now: datetime, lease: timedelta, batch_id: str | None = None
 ) -> int:
     """Ask the sink about its unknown touches; returns how many are known now.
 
     Only touches whose worker must be gone are asked about. A far end with an idempotency key is given them again: it
-    drops what it has. That is a send like any other: the batch must be on its way, and limits of the sink bind.
+    drops what it has. That is a send like any other, so that only batches take part that nobody stopped, within the
+    rate limits; a touch without a clear answer stays unknown.
 
     Args:
         engine: of the ledger.
-        worker: marks what was given again.
-        hands: the sink.
+        worker: hands touches over again.
+        hands: the sink, and the brakes.
         now: naive UTC.
-        terms: lease and limits of the sink.
-        batch_id: only this batch; None takes all.
+        lease: a touch that became unknown later may still be in somebody's hands.
+        batch_id: this batch only; None asks about all.
     """
     settled, after = 0, ""
-    while True:
-        rows = _page(engine, hands.sink.name, before=now - terms.lease, after=after, batch_id=batch_id)
+    while not hands.must_stop():
+        rows = _page(
+            engine,
+            hands.sink.name,
+            before=now - lease,
+            after=after,
+            batch_id=batch_id,
+            resend_at=now if hands.sink.has_idempotency_key else None,
+        )
         if not rows:
-            return settled
+            break
         after = rows[-1].touch_id
         if hands.sink.has_idempotency_key:
-            for name in sorted({row.batch_id for row in rows}):
-                claim = _claim_again(engine, hands.sink.name, name, rows, now=now, terms=terms)
-                found = worker.work(claim).settlements if claim.touches else ()
-                settled += sum(one.state is not TouchState.UNKNOWN for one in found)
+            count, goes_on = _hand_over_again(worker, rows)
+            settled += count
+            if not goes_on:
+                break
             continue
         answers = hands.sink.look_up([row.touch_id for row in rows])
         if answers is None:
-            return settled
+            break
         known = [(row, answers[row.touch_id]) for row in rows if row.touch_id in answers]
         settled += _write(engine, [(r, a) for r, a in known if a is not ReceiptStatus.UNKNOWN], now=now, by="look_up")
+    return settled
 
 
-def _page(engine: sa.Engine, sink: str, *, before: datetime, after: str, batch_id: str | None) -> Sequence[sa.Row[Any]]:
-    touch = tables.touches
-    query = (
-        sa.select(touch)
-        .where(
-            touch.c.state == sa.literal_column("'unknown'"),
-            touch.c.sink == sink,
-            touch.c.settled_at <= before,
-            touch.c.touch_id > after,
+def _hand_over_again(worker: Worker, rows: Sequence[sa.Row[Any]]) -> tuple[int, bool]:
+    """How many are known now, and whether the sink's rate limits leave room for more."""
+    settled = 0
+    for batch_id in sorted({row.batch_id for row in rows}):
+        of_batch = [row for row in rows if row.batch_id == batch_id]
+        step = worker.ask_again(
+            batch_id,
+            [row.touch_id for row in of_batch],
+            sender_id=of_batch[0].sender_id,
+            channels=sorted({Channel(row.channel) for row in of_batch}),
         )
-        .order_by(touch.c.touch_id)
-        .limit(_PAGE)
+        settled += sum(found.state is not TouchState.UNKNOWN for found in step.settlements)
+        if step.outcome is Outcome.WAITS:
+            return settled, False
+    return settled, True
+
+
+def _page(
+    engine: sa.Engine,
+    sink: str,
+    *,
+    before: datetime,
+    after: str,
+    batch_id: str | None,
+    resend_at: datetime | None,
+) -> Sequence[sa.Row[Any]]:
+    """Unknown touches by touch_id; those that are handed over again only before they expire, of batches that may go."""
+    touch, batch = tables.touches, tables.batches
+    query = sa.select(touch).where(
+        touch.c.state == sa.literal_column("'unknown'"),
+        touch.c.sink == sink,
+        touch.c.settled_at <= before,
+        touch.c.touch_id > after,
     )
+    if resend_at is not None:
+        retriable = sa.select(batch.c.batch_id).where(batch.c.state.in_(RETRIABLE))
+        query = query.where(touch.c.expires_at > resend_at, touch.c.batch_id.in_(retriable))
     if batch_id is not None:
         query = query.where(touch.c.batch_id == batch_id)
     with reading(engine) as connection:
-        return connection.execute(query).all()
-
-
-def _claim_again(
-    engine: sa.Engine, sink: str, batch_id: str, rows: Sequence[sa.Row[Any]], *, now: datetime, terms: Terms
-) -> Claim:
-    touch, batch = tables.touches, tables.batches
-    claim_id, until = uuid.uuid4().hex, now + terms.lease
-    with writing(engine, "claim_again") as connection:
-        state = connection.execute(sa.select(batch.c.state).where(batch.c.batch_id == batch_id)).scalar()
-        free, retry_at = allowance(connection, sink=sink, limits=terms.rates, now=now)
-        wanted = [row.touch_id for row in rows if row.batch_id == batch_id and row.expires_at > now][:free]
-        if state not in _ON_ITS_WAY or not wanted:
-            return Claim(claim_id, sink, batch_id, (), until, retry_at)
-        change = (
-            sa.update(touch)
-            .where(touch.c.touch_id.in_(wanted), touch.c.state == TouchState.UNKNOWN.value)
-            .values(state=TouchState.CLAIMED.value, claim_id=claim_id, lease_until=until)
-            .returning(*(touch.c[name] for name in COLUMNS))
-        )
-        taken = [tuple(row) for row in connection.execute(change)]
-        if taken:
-            take_slot(connection, sink=sink, claim_id=claim_id, count=len(taken), limits=terms.rates, now=now)
-        touches = with_words(connection, taken)
-        return Claim(claim_id, sink, batch_id, touches, until, is_limited=bool(terms.rates), is_again=True)
+        return connection.execute(query.order_by(touch.c.touch_id).limit(_PAGE)).all()
 
 
 def _write(engine: sa.Engine, found: Sequence[tuple[sa.Row[Any], ReceiptStatus]], *, now: datetime, by: str) -> int:

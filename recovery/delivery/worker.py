@@ -6,7 +6,7 @@ import logging
 import time
 import uuid
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Final
@@ -15,14 +15,15 @@ import sqlalchemy as sa
 
 from contracts.errors import PassingError
 from contracts.words import Channel
+from recovery.delivery.addressed import attribute
 from recovery.delivery.canary import Canary
-from recovery.delivery.claim import GROUP, NO_CANARY, Claim, claim_group
+from recovery.delivery.claim import GROUP, NO_CANARY, Claim, claim_group, claim_unknown
 from recovery.delivery.control import stop_batch
 from recovery.delivery.figures import DEFAULT_LIMITS, Limits, judge, read_figures
 from recovery.delivery.handle import Hands, SlicePace, handle
 from recovery.delivery.mark import give_back, mark_group
 from recovery.delivery.rates import RateLimit
-from recovery.delivery.words import Reason, Settlement, TouchState
+from recovery.delivery.words import Settlement, TouchState
 from recovery.ledger.engine import reading
 from recovery.sinks.protocol import ReceiptStatus
 
@@ -107,17 +108,37 @@ class Worker:
             PassingError: the ledger does not answer.
         """
         now = self._hands.clock()
-        if self._hands.must_stop():
+        if not self._may_go_on(batch_id, sender_id, channels, now):
             return Step(Outcome.STOPPED)
-        if time.monotonic() >= self._looked.get(batch_id, 0.0) + self._terms.look_seconds:
-            if self._breaks(batch_id, sender_id, channels, now):
-                return Step(Outcome.STOPPED)
-            self._looked[batch_id] = time.monotonic()
         claim = self._claim(batch_id, now)
         if not claim.touches:
             if claim.retry_at is not None or claim.is_canary_full:
                 return Step(Outcome.WAITS, ask_again=claim.retry_at)
             return Step(Outcome.NOTHING_DUE)
+        return self.work(claim)
+
+    def ask_again(
+        self, batch_id: str, touch_ids: Sequence[str], *, sender_id: str, channels: Sequence[Channel]
+    ) -> Step:
+        """Hand unknown touches of one batch once more to a far end that drops what it has; brakes as in `step`.
+
+        Raises:
+            SinkUnusableError, PassingError: see `step`.
+        """
+        now = self._hands.clock()
+        if not self._may_go_on(batch_id, sender_id, channels, now):
+            return Step(Outcome.STOPPED)
+        claim = claim_unknown(
+            self._engine,
+            sink=self._hands.sink.name,
+            batch_id=batch_id,
+            touch_ids=touch_ids,
+            now=now,
+            lease=self._terms.lease,
+            limits=self._terms.rates,
+        )
+        if not claim.touches:
+            return Step(Outcome.NOTHING_DUE if claim.retry_at is None else Outcome.WAITS, ask_again=claim.retry_at)
         return self.work(claim)
 
     def work(self, claim: Claim) -> Step:
@@ -127,8 +148,6 @@ class Worker:
             SinkUnusableError, PassingError: see `step`.
         """
         handled = handle(claim, self._hands, self._pace)
-        if claim.is_again:
-            handled = replace(handled, settlements=tuple(map(_known_or_unknown, handled.settlements)))
         late = self._mark(claim, handled.settlements)
         if late:
             _log.warning("%d receipts came for touches that were settled otherwise meanwhile", late)
@@ -145,7 +164,18 @@ class Worker:
             return Step(Outcome.STOPPED, handled.settlements)
         return Step(Outcome.WORKED, handled.settlements)
 
+    def _may_go_on(self, batch_id: str, sender_id: str, channels: Sequence[Channel], now: datetime) -> bool:
+        """Nobody asks to stop, and the batch's figures were good a moment ago."""
+        if self._hands.must_stop():
+            return False
+        if time.monotonic() >= self._looked.get(batch_id, 0.0) + self._terms.look_seconds:
+            if self._breaks(batch_id, sender_id, channels, now):
+                return False
+            self._looked[batch_id] = time.monotonic()
+        return True
+
     def _breaks(self, batch_id: str, sender_id: str, channels: Sequence[Channel], now: datetime) -> bool:
+        attribute(self._engine, now=now)
         with reading(self._engine) as connection:
             found = [
                 (
@@ -189,10 +219,3 @@ class Worker:
                     raise
                 self._sleep(0.1 * 4**attempt)
         return 0
-
-
-def _known_or_unknown(settlement: Settlement) -> Settlement:
-    """What becomes of a touch that was unknown: only the far end's yes or no settles it, for it may have arrived."""
-    if settlement.attempt in (ReceiptStatus.SENT.value, ReceiptStatus.REFUSED.value):
-        return settlement
-    return replace(settlement, state=TouchState.UNKNOWN, reason=Reason.NO_CLEAR_ANSWER.value, not_before=None)

@@ -71,7 +71,7 @@ def _bad_url() -> SettingError:
 def _prepare_sqlite(connection: Any, _record: Any) -> None:
     connection.isolation_level = None  # transactions are begun below, also around DDL
     cursor = connection.cursor()
-    for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON"):
+    for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", "recursive_triggers=ON"):
         cursor.execute(f"PRAGMA {pragma}")
     cursor.close()
 
@@ -115,6 +115,14 @@ def _told(engine: sa.Engine) -> Iterator[None]:
             f"The ledger does not answer: {reason}.",
             where=engine.url.render_as_string(hide_password=True),
             remedy="Start the database or free disk space, then run again; nothing was half-written.",
+        ) from error
+    except (sa.exc.DatabaseError, engine.dialect.loaded_dbapi.DatabaseError) as error:
+        if type(getattr(error, "orig", error)) is not engine.dialect.loaded_dbapi.DatabaseError:
+            raise  # a broken rule of a table is no broken file
+        raise PermanentError(
+            f"The ledger cannot be read: {str(getattr(error, 'orig', error)).strip()}.",
+            where=engine.url.render_as_string(hide_password=True),
+            remedy="Restore it from a backup and send with `recovery deliver --adopt`; see docs/runbook.md.",
         ) from error
 
 

@@ -129,7 +129,8 @@ def merge(
 ) -> None:
     """Say that two people are one, or are not; permission of both is kept, so the stricter wins (W7).
 
-    An unmerge ends whatever merge of the two stands, in whichever order they were named then.
+    An unmerge ends whatever merge of the two stands, in whichever order they were named then. What either refused in
+    between goes on to hold for both, because nobody knows which of them spoke.
 
     Raises:
         BadInputError: no merge of the two stands that could be ended.
@@ -143,9 +144,37 @@ def merge(
              "source": by, "since": now, "recorded_at": now}
             for one, other in pairs
         ]  # fmt: skip
+        if kind is RequestKind.UNMERGE:
+            _share_refusals(connection, person_id, canonical_id, now)
         connection.execute(sa.insert(tables.person_aliases), rows)
         entries = [AuditEntry(f"person_{kind.value}d", one, {"into": other}) for one, other in pairs]
         append_audit(connection, entries, at=now)
+
+
+def _share_refusals(connection: sa.Connection, one: str, other: str, now: datetime) -> None:
+    """Write what two people refused while they were one on the record of either."""
+    pair = (one, other)
+    said, closed, alias = tables.permission_events.c, tables.suppressions.c, tables.person_aliases.c
+    merges = sa.select(sa.func.max(alias.recorded_at)).where(
+        alias.person_id.in_(pair), alias.canonical_id.in_(pair), alias.kind == RequestKind.MERGE.value
+    )
+    merged_at: datetime = connection.execute(merges).scalar_one()
+    words = sa.select(said.person_id, said.channel, said.basis, said.sender_id, said.since, said.expires_at).where(
+        said.person_id.in_(pair), said.stance == Stance.REFUSED.value, said.recorded_at > merged_at
+    )
+    lists = sa.select(
+        closed.person_id, closed.channel, closed.reason.label("basis"), closed.sender_id, closed.since,
+        sa.null().label("expires_at"),
+    ).where(closed.person_id.in_(pair), closed.recorded_at > merged_at)  # fmt: skip
+    entries = [
+        Entry(
+            row.channel, Stance.REFUSED, row.basis, "unmerge", person_id=other if row.person_id == one else one,
+            sender_id=row.sender_id, since=row.since or now, expires_at=row.expires_at,
+        )
+        for query in (words, lists)
+        for row in connection.execute(query)
+    ]  # fmt: skip
+    record_words(connection, entries, now=now)
 
 
 def _standing_pairs(connection: sa.Connection, one: str, other: str) -> list[tuple[str, str]]:

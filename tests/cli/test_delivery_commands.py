@@ -240,6 +240,22 @@ def test_a_person_who_left_after_the_plan_is_in_no_file(house: Installation) -> 
     assert (house.count(TouchState.SENT), house.count(TouchState.SKIPPED)) == (16, 4)
 
 
+def test_m03_complaints_near_the_limit_are_told(house: Installation) -> None:
+    with mail_server() as bag:
+        over_smtp(house, bag.port)
+        planned(house)
+        house.clock = AFTERNOON
+        assert "Warning" not in house.run("deliver", "--send").text
+    change(
+        house,
+        "insert into provider_events (provider, event_id, address_hash, kind, occurred_at, received_at) "
+        "select 'fbl', 'c1', address_hash, 'complaint', '2026-06-01 15:00:00.000000', '2026-06-01 15:00:00.000000' "
+        "from touches where state = 'sent' limit 1",
+    )
+    for words in (("deliver",), ("batches",)):
+        assert "Warning 1 complaint about 17 email touches in seven days" in house.run(*words).text
+
+
 def test_the_first_ctrl_c_drains_and_the_second_ends(house: Installation) -> None:
     drained = threading.Event()
     before = signal.getsignal(signal.SIGINT)

@@ -45,10 +45,7 @@ labels as (
 ),
 
 grounds as (
-    select
-        *,
-        {{ ground_of_label('label') }} as ground
-    from labels
+    select *, {{ ground_of_label('label') }} as ground from labels
 ),
 
 listed as (

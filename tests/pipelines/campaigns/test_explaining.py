@@ -93,6 +93,16 @@ def test_a_person_is_found_by_every_name_and_no_address_is_told(site: Site) -> N
     assert "nobody" in str(error.value)
 
 
+def test_it_is_told_until_when_a_ground_reaches(site: Site) -> None:
+    site.world.touch("p1", "+12125550100", facts=lead(), channel=Channel.CALL)
+    told = explain_person(site.engine, "p1", at=AT, channel=Channel.CALL)
+    assert told.reach == {Channel.CALL: datetime(2026, 8, 1, tzinfo=UTC)}
+    assert "Reachable, unless something changes: call until 01 August 2026." in commands_explain._lines(told)
+    gone = explain_person(site.engine, "p1", at=datetime(2026, 8, 1, 15, tzinfo=UTC), channel=Channel.CALL)
+    assert gone.reach == {Channel.CALL: None}
+    assert "Reachable through no channel." in commands_explain._lines(gone)
+
+
 def test_an_address_that_only_a_list_names_is_explained_too(site: Site) -> None:
     site.world.says("complaint", address="lost@x.example", channel="all")
     told = explain_person(site.engine, "lost@x.example", at=AT)
@@ -138,6 +148,9 @@ def test_the_command_tells_words_and_json(site: Site, monkeypatch: pytest.Monkey
     assert "Gave express consent on 01 June 2026, for email, says form." in words.output
     assert "acme" not in words.output
     found = json.loads(run.invoke(app, ["p1", "--at", "2026-06-01T15:30", "--json"]).output)
+    assert found["reachable_until"]["email"] == "open"
+    assert found["reachable_until"]["sms"] is None
+    assert "Reachable, unless something changes: email without an end." in words.output
     by_channel = {one["channel"]: one for one in found["channels"]}
     assert by_channel["email"]["basis"] == "express_consent"
     assert by_channel["sms"]["status"] == "refused"

@@ -234,7 +234,7 @@ def test_worst_case_exposure_counts_each_law_once_per_message() -> None:
         {
             ("US", Channel.EMAIL): 1_000, ("US", Channel.SMS): 2, ("US", Channel.CALL): 3, ("CA", Channel.EMAIL): 2,
             ("GB", Channel.EMAIL): 5, ("DE", Channel.EMAIL): 4, ("FR", Channel.EMAIL): 1, (None, Channel.EMAIL): 9,
-            ("US", Channel.CRM_TASK): 50, ("AU", Channel.EMAIL): 0,
+            ("US", Channel.CRM_TASK): 50, ("AU", Channel.EMAIL): 7,
         }
     )  # fmt: skip
     found = {line.law.partition(",")[0].partition(" ")[0]: line for line in lines}
@@ -243,7 +243,9 @@ def test_worst_case_exposure_counts_each_law_once_per_message() -> None:
     assert (found["CASL"].amount, found["CASL"].currency) == (20_000_000, "CAD")  # K-03
     assert (found["PECR"].amount, found["PECR"].currency, found["PECR"].is_cap) == (17_500_000, "GBP", True)  # G-09
     assert (found["GDPR"].messages, found["GDPR"].amount) == (5, 20_000_000)
-    assert usd(lines) == 53_088_000 + 7_500
+    assert (found["Spam"].messages, found["Spam"].amount, found["Spam"].currency) == (7, 3_300_000, "AUD")
+    foreign = 20_000_000 * 0.84 + 17_500_000 * 1.5 + 20_000_000 * 1.26 + 3_300_000 * 0.82
+    assert usd(lines) == pytest.approx(53_088_000 + 7_500 + foreign)
     assert lines[0].law.startswith("CAN-SPAM"), "most messages first"
 
 

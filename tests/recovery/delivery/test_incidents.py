@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import random
 import shutil
-import sqlite3
 import threading
 from collections import Counter
 from datetime import date, timedelta
@@ -92,49 +91,6 @@ def test_d3_an_error_after_acceptance_is_unknown_and_never_sent_again(
         make_delivery(engine, tmp_path, behaviour=unclear, clock=Clock(NOON + timedelta(hours=hour))).run(Order())
     assert delivered(tmp_path) == once(10)
     assert count_batch(engine, batch).total(TouchState.UNKNOWN) == 10
-
-
-def half_sent(folder: Path) -> str:
-    url = f"sqlite:///{folder / 'ledger.sqlite'}"
-    with open_ledger(url) as ledger:
-        batch = approved(ledger, ledger.engine, [make_touch(n) for n in range(100)])
-        sink = RecordingSink(folder)
-        delivery = make_delivery(ledger.engine, folder, terms=Terms(group=10), open_sink=lambda: sink)
-        delivery.progress = lambda _settlements: delivery.drain()
-        delivery.run(Order(batch_id=batch))
-    return url
-
-
-def test_d4_a_copied_folder_sends_nothing_until_it_is_adopted(tmp_path: Path) -> None:
-    here, copy = tmp_path / "here", tmp_path / "copy"
-    here.mkdir()
-    half_sent(here)
-    shutil.copytree(here, copy)
-    engine = make_engine(f"sqlite:///{copy / 'ledger.sqlite'}")
-    with pytest.raises(PermanentError, match="copied or restored"):
-        make_delivery(engine, copy).run(Order())
-    assert sum(delivered(copy).values()) == 10
-    make_delivery(make_engine(f"sqlite:///{here / 'ledger.sqlite'}"), here).run(Order())
-    assert delivered(here) == once(100)
-    make_delivery(engine, copy).run(Order(adopt="ann: the old house burned down"))
-    assert sum(delivered(copy).values()) == 100
-
-
-def test_d4_a_restored_database_sends_nothing(tmp_path: Path) -> None:
-    half_sent(tmp_path)
-    path = tmp_path / "ledger.sqlite"
-    engine = make_engine(f"sqlite:///{path}")
-    plain = sqlite3.connect(path)
-    plain.execute(f"vacuum into '{tmp_path / 'snapshot.sqlite'}'")
-    plain.close()
-    make_delivery(engine, tmp_path).run(Order())
-    assert delivered(tmp_path) == once(100)
-    for leftover in tmp_path.glob("ledger.sqlite-*"):
-        leftover.unlink()
-    shutil.copyfile(tmp_path / "snapshot.sqlite", path)
-    with pytest.raises(PermanentError, match="older than what has left"):
-        make_delivery(make_engine(f"sqlite:///{path}"), tmp_path).run(Order())
-    assert delivered(tmp_path) == once(100)
 
 
 def test_d4_w5_an_expired_touch_never_leaves(ledger: Ledger, engine: sa.Engine, tmp_path: Path) -> None:

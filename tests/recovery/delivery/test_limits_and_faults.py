@@ -12,6 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from bench.delivery_world import (
+    KEY,
     NOON,
     Clock,
     RecordingSink,
@@ -27,7 +28,7 @@ from contracts.words import Channel
 from recovery.delivery.canary import Canary
 from recovery.delivery.counts import count_batch
 from recovery.delivery.deliver import Order
-from recovery.delivery.figures import DEFAULT_LIMITS, Figures, judge
+from recovery.delivery.figures import DEFAULT_LIMITS, Figures, judge, warn
 from recovery.delivery.rates import RateLimit
 from recovery.delivery.words import TouchState
 from recovery.delivery.worker import Outcome, Terms
@@ -156,6 +157,47 @@ def test_n2_complaints_that_come_later_stop_the_batch(ledger: Ledger, engine: sa
         )  # fmt: skip
     assert worker.step(batch, sender_id="main", channels=EMAIL).outcome is Outcome.STOPPED
     assert sum(delivered(tmp_path).values()) == 50
+
+
+def addressed(kind: str, numbers: range) -> list[dict[str, object]]:
+    """Events that name an address alone."""
+    moment = NOON + timedelta(minutes=1)
+    return [
+        {"provider": "fbl", "event_id": f"{kind}{n}", "address_hash": KEY.hash(f"lead{n}@people.example"), "kind": kind,
+         "occurred_at": moment, "received_at": moment} for n in numbers
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", ["complaint", "hard_bounce"])
+def test_n2_events_that_name_an_address_alone_stop_the_batch(
+    ledger: Ledger, engine: sa.Engine, tmp_path: Path, kind: str
+) -> None:
+    approved(ledger, engine, [make_touch(n) for n in range(500)])
+    terms = Terms(canary=Canary(200, timedelta(minutes=30)), look_seconds=0.0)
+    make_delivery(engine, tmp_path, terms=terms).run(Order())
+    with writing(engine) as connection:
+        rows = addressed(kind, range(5 if kind == "hard_bounce" else 3))
+        rows += addressed(kind, range(9_000, 9_003))  # of people who were never written to
+        connection.execute(sa.insert(metadata.tables["provider_events"]), rows)
+    make_delivery(engine, tmp_path, terms=terms, clock=Clock(NOON + timedelta(hours=1))).run(Order())
+    assert sum(delivered(tmp_path).values()) == 200
+    (stopped,) = ledger.batches()
+    assert stopped.state is BatchState.STOPPED
+    assert ("3 complaints" if kind == "complaint" else "5 of 200 bounced") in stopped.state_reason
+
+
+@pytest.mark.parametrize(
+    ("figures", "warns"),
+    [
+        (Figures(week_sent=5_000, week_complaints=0), False),
+        (Figures(week_sent=5_000, week_complaints=2), False),
+        (Figures(week_sent=2_000, week_complaints=2), True),
+        (Figures(week_sent=0, week_complaints=1), True),
+    ],
+)
+def test_m03_complaints_near_the_limit_are_told(figures: Figures, warns: bool) -> None:
+    told = warn(figures, Channel.EMAIL, DEFAULT_LIMITS)
+    assert (told is not None) == warns
 
 
 @pytest.mark.parametrize("jump", [timedelta(hours=-1), timedelta(hours=1)])

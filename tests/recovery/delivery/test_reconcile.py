@@ -1,27 +1,30 @@
-"""Giving an unknown touch to the far end again is a send like any other, and never makes it anything but known."""
+"""Asking again about unknown touches is a send like any other: brakes, limits and order hold, and doubt stays doubt."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Any
 
 import pytest
 import sqlalchemy as sa
 
-from bench.delivery_world import NOON, Clock, RecordingSink, approved, delivered, make_delivery, make_touch
-from recovery.delivery.control import cancel_batch, pause_batch, stop_batch
+from bench.delivery_world import NOON, Behaviour, Clock, RecordingSink, accept, approved, make_delivery, make_touch
+from recovery.delivery.control import cancel_batch, pause_batch, resume_batch, stop_batch
 from recovery.delivery.counts import count_batch
-from recovery.delivery.deliver import Order
+from recovery.delivery.deliver import Delivery, Order
+from recovery.delivery.handle import allow_all
 from recovery.delivery.rates import RateLimit
-from recovery.delivery.words import TouchState, deferred, refused
+from recovery.delivery.reconcile import list_unknown
+from recovery.delivery.words import Recheck, TouchState, Verdict, deferred, refused
 from recovery.delivery.worker import Terms
 from recovery.ledger import Ledger
-from recovery.sinks.protocol import Receipt, ReceiptStatus
+from recovery.ledger import schema as tables
+from recovery.ledger.engine import writing
+from recovery.sinks.protocol import OutgoingTouch, Receipt, ReceiptStatus
 
 LATER = NOON + timedelta(minutes=30)
+UNKNOWN = {(TouchState.UNKNOWN, "no_clear_answer"): 10}
 
 
 class Keyed(RecordingSink):
@@ -30,77 +33,124 @@ class Keyed(RecordingSink):
     has_idempotency_key = True
 
 
-def unclear(touch: Any) -> Receipt:
+class Shelf:
+    """A delivery over a far end with an idempotency key; what it was handed counts from 0 at every run."""
+
+    def __init__(self, engine: sa.Engine, folder: Path) -> None:
+        self.engine, self.folder = engine, folder
+        self.handed: list[str] = []
+
+    def delivery(self, behaviour: Behaviour, at: datetime, recheck: Recheck = allow_all) -> Delivery:
+        def taken(touch: OutgoingTouch) -> Receipt:
+            self.handed.append(touch.touch_id)
+            return behaviour(touch)
+
+        self.handed = []
+        keyed = lambda: Keyed(self.folder, taken)  # noqa: E731
+        return make_delivery(self.engine, self.folder, clock=Clock(at), recheck=recheck, open_sink=keyed)
+
+
+def unclear(touch: OutgoingTouch) -> Receipt:
     return Receipt(touch.touch_id, ReceiptStatus.UNKNOWN, code="timeout")
 
 
-def unknown_batch(ledger: Ledger, engine: sa.Engine, folder: Path, touches: int = 10) -> str:
-    """A batch on its way, of which nobody knows what became; one touch is not due yet."""
-    later = make_touch(touches, opens=NOON + timedelta(days=1))
-    batch = approved(ledger, engine, [*(make_touch(n) for n in range(touches)), later])
-    make_delivery(engine, folder, behaviour=unclear).run(Order())
-    assert count_batch(engine, batch).total(TouchState.UNKNOWN) == touches
+def passing(touch: OutgoingTouch) -> Receipt:
+    return Receipt(touch.touch_id, ReceiptStatus.PASSING, code="503")
+
+
+@pytest.fixture
+def shelf(engine: sa.Engine, tmp_path: Path) -> Shelf:
+    return Shelf(engine, tmp_path)
+
+
+def half_unknown(shelf: Shelf, ledger: Ledger) -> str:
+    """A running batch: ten touches are unknown, ten are due in an hour."""
+    opens = [NOON - timedelta(hours=1)] * 10 + [NOON + timedelta(hours=1)] * 10
+    batch = approved(ledger, shelf.engine, [make_touch(n, opens=moment) for n, moment in enumerate(opens)])
+    shelf.delivery(unclear, NOON).run(Order())
+    assert count_batch(shelf.engine, batch).total(TouchState.UNKNOWN) == 10
     return batch
 
 
-def again(engine: sa.Engine, folder: Path, order: Order | None = None, **how: Any) -> int:
-    """Deliver later with a far end that says yes; returns how many touches it was handed."""
-    before = sum(delivered(folder).values())
-    given = {"open_sink": lambda: Keyed(folder)} | how
-    make_delivery(engine, folder, clock=Clock(LATER), **given).run(order or Order())
-    return sum(delivered(folder).values()) - before
+def all_unknown(shelf: Shelf, ledger: Ledger) -> str:
+    batch = approved(ledger, shelf.engine, [make_touch(n) for n in range(10)])
+    shelf.delivery(unclear, NOON).run(Order())
+    assert count_batch(shelf.engine, batch).by_state == UNKNOWN
+    return batch
 
 
-def stop(engine: sa.Engine, batch: str) -> None:
-    stop_batch(engine, batch, reason="3 complaints", now=NOON)
+def test_a_stopped_batch_is_not_asked_about_by_sending_until_it_goes_on(shelf: Shelf, ledger: Ledger) -> None:
+    batch = half_unknown(shelf, ledger)
+    stop_batch(shelf.engine, batch, reason="3 complaints", now=NOON)
+    shelf.delivery(accept, LATER).run(Order())
+    assert shelf.handed == []
+    resume_batch(shelf.engine, batch, reason="looked into", now=LATER)
+    shelf.delivery(accept, LATER).run(Order())
+    assert len(shelf.handed) == 10
 
 
-def pause(engine: sa.Engine, batch: str) -> None:
-    pause_batch(engine, batch, reason="words", now=NOON)
+def test_a_cancelled_batch_sends_nothing_more(shelf: Shelf, ledger: Ledger) -> None:
+    batch = half_unknown(shelf, ledger)
+    pause_batch(shelf.engine, batch, reason="wait", now=NOON)
+    cancel_batch(shelf.engine, batch, reason="wrong words", now=NOON)
+    shelf.delivery(accept, LATER).run(Order())
+    assert shelf.handed == []
+    assert count_batch(shelf.engine, batch).total(TouchState.UNKNOWN) == 10
 
 
-def cancel(engine: sa.Engine, batch: str) -> None:
-    pause(engine, batch)
-    cancel_batch(engine, batch, reason="words", now=NOON)
+def test_the_breaker_holds_a_finished_batch_too(shelf: Shelf, ledger: Ledger) -> None:
+    batch = all_unknown(shelf, ledger)
+    with writing(shelf.engine) as connection:
+        rows = [
+            {"provider": "p", "event_id": str(n), "touch_id": f"t{n:07d}-1", "kind": "complaint", "occurred_at": NOON,
+             "received_at": NOON} for n in range(3)
+        ]  # fmt: skip
+        connection.execute(sa.insert(tables.provider_events), rows)
+    shelf.delivery(accept, LATER).run(Order())
+    assert shelf.handed == []
+    assert count_batch(shelf.engine, batch).by_state == UNKNOWN
 
 
-@pytest.mark.parametrize("end", [stop, pause, cancel])
-def test_nothing_of_a_batch_that_was_stopped_is_given_again(
-    ledger: Ledger, engine: sa.Engine, tmp_path: Path, end: Callable[[sa.Engine, str], None]
-) -> None:
-    batch = unknown_batch(ledger, engine, tmp_path)
-    end(engine, batch)
-    assert again(engine, tmp_path) == 0
-    assert count_batch(engine, batch).total(TouchState.UNKNOWN) == 10
-
-
-def test_only_the_batch_that_was_asked_for_is_given_again(ledger: Ledger, engine: sa.Engine, tmp_path: Path) -> None:
-    batch = unknown_batch(ledger, engine, tmp_path)
-    assert again(engine, tmp_path, Order(batch_id="another")) == 0
-    assert again(engine, tmp_path, Order(batch_id=batch)) == 10
-
-
-def test_limits_of_the_sink_bind(ledger: Ledger, engine: sa.Engine, tmp_path: Path) -> None:
-    batch = unknown_batch(ledger, engine, tmp_path)
-    before = sum(delivered(tmp_path).values())
-    delivery = make_delivery(engine, tmp_path, clock=Clock(LATER), open_sink=lambda: Keyed(tmp_path))
-    delivery.routes = [replace(delivery.routes[0], terms=Terms(rates=(RateLimit(3, 3_600),), look_seconds=0))]
+def test_rate_limits_hold_for_what_is_handed_over_again(shelf: Shelf, ledger: Ledger) -> None:
+    batch = all_unknown(shelf, ledger)
+    delivery = shelf.delivery(accept, LATER)
+    delivery.routes = [replace(delivery.routes[0], terms=Terms(rates=(RateLimit(1, 3600),), look_seconds=0.0))]
     delivery.run(Order())
-    assert sum(delivered(tmp_path).values()) - before == 3
-    assert count_batch(engine, batch).total(TouchState.UNKNOWN) == 7
+    assert len(shelf.handed) == 1
+    assert count_batch(shelf.engine, batch).total(TouchState.UNKNOWN) == 9
 
 
-@pytest.mark.parametrize("verdict", [refused("opted_out"), deferred(LATER + timedelta(hours=9), "quiet_hours")])
-def test_whoever_may_no_longer_be_written_to_stays_unknown(
-    ledger: Ledger, engine: sa.Engine, tmp_path: Path, verdict: Any
+def test_a_run_for_one_batch_leaves_the_others_alone(shelf: Shelf, ledger: Ledger) -> None:
+    unclear_batch = half_unknown(shelf, ledger)
+    other = approved(ledger, shelf.engine, [make_touch(77)], as_of=NOON.date() + timedelta(days=1))
+    shelf.delivery(accept, LATER).run(Order(batch_id=other))
+    assert shelf.handed == ["t0000077-1"]
+    assert count_batch(shelf.engine, unclear_batch).total(TouchState.UNKNOWN) == 10
+
+
+@pytest.mark.parametrize("verdict", [refused("opted_out"), deferred(LATER + timedelta(hours=1), "quiet_hours"), None])
+def test_what_may_have_arrived_stays_unknown_when_it_may_not_be_sent_again(
+    shelf: Shelf, ledger: Ledger, verdict: Verdict | None
 ) -> None:
-    batch = unknown_batch(ledger, engine, tmp_path)
-    assert again(engine, tmp_path, recheck=lambda touches, now: {t.touch_id: verdict for t in touches}) == 0
-    assert count_batch(engine, batch).total(TouchState.UNKNOWN) == 10
+    batch = all_unknown(shelf, ledger)
+    recheck = lambda touches, _now: {touch.touch_id: verdict for touch in touches} if verdict else {}  # noqa: E731
+    shelf.delivery(accept, LATER, recheck).run(Order())
+    assert shelf.handed == []
+    assert count_batch(shelf.engine, batch).by_state == UNKNOWN
+    assert {touch.since for touch in list_unknown(shelf.engine)} == {NOON}, "nothing was tried since"
 
 
-@pytest.mark.parametrize("status", [ReceiptStatus.PASSING, ReceiptStatus.UNKNOWN])
-def test_no_answer_leaves_it_unknown(ledger: Ledger, engine: sa.Engine, tmp_path: Path, status: ReceiptStatus) -> None:
-    batch = unknown_batch(ledger, engine, tmp_path)
-    again(engine, tmp_path, open_sink=lambda: Keyed(tmp_path, lambda touch: Receipt(touch.touch_id, status)))
-    assert count_batch(engine, batch).total(TouchState.UNKNOWN) == 10
+def test_a_passing_failure_of_a_second_try_says_nothing_about_the_first(shelf: Shelf, ledger: Ledger) -> None:
+    batch = all_unknown(shelf, ledger)
+    shelf.delivery(passing, LATER).run(Order())
+    assert len(shelf.handed) == 10
+    assert count_batch(shelf.engine, batch).by_state == UNKNOWN
+
+
+def test_words_that_were_erased_meanwhile_leave_the_doubt(shelf: Shelf, ledger: Ledger) -> None:
+    batch = all_unknown(shelf, ledger)
+    with writing(shelf.engine) as connection:
+        connection.execute(sa.delete(tables.contents))
+    shelf.delivery(accept, LATER).run(Order())
+    assert shelf.handed == []
+    assert count_batch(shelf.engine, batch).by_state == UNKNOWN

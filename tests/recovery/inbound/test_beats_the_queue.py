@@ -11,6 +11,9 @@ import sqlalchemy as sa
 from recovery.inbound.events import EventKind as K
 from recovery.inbound.events import FeedbackEvent
 from recovery.inbound.record import record_events, unsubscribe_event
+from recovery.ledger.engine import writing
+from recovery.permission.book import Entry, record_words
+from recovery.permission.facts import Stance
 from recovery.rights.asking import RequestKind
 from recovery.rights.matching import Identifiers
 from recovery.rights.requests import erase_from_ledger, merge, restrict
@@ -78,6 +81,19 @@ def test_a_merge_keeps_the_stricter_wish_whatever_its_order(world: World, pair: 
     later = NOW + timedelta(minutes=1)
     merge(world.engine, *pair, kind=RequestKind.UNMERGE, why="not the same", by="dpo", now=later)
     assert world.ask(mine, now=later) == ["allowed"]
+
+
+def test_what_was_refused_while_two_were_one_holds_for_both(world: World) -> None:
+    """W2: nobody knows which of them spoke."""
+    mine, other = world.touch("p1", ADDRESS, facts=lead()), world.touch("p2", "ann2@y.example", facts=lead())
+    merge(world.engine, "p1", "p2", kind=RequestKind.MERGE, why="same", by="dpo", now=NOW)
+    spoken, later = NOW + timedelta(minutes=1), NOW + timedelta(minutes=2)
+    with writing(world.engine) as connection:
+        word = Entry("all", Stance.REFUSED, "objection", "phone call", person_id="p1", since=spoken)
+        record_words(connection, [word], now=spoken)
+    merge(world.engine, "p2", "p1", kind=RequestKind.UNMERGE, why="not the same", by="dpo", now=later)
+    assert world.ask(mine, now=later) == ["refused objected"]
+    assert world.ask(other, now=later) == ["refused objected"]
 
 
 def test_an_erased_person_who_is_imported_again_stays_blocked(world: World) -> None:
