@@ -178,7 +178,7 @@ def _ask_for_erasure(connection: sa.Connection, concerned: Concerned, now: datet
     if name is None:
         touch = tables.touches.c
         query = sa.select(touch.person_id).where(touch.address_hash == concerned.address_hash).distinct().limit(2)
-        found = connection.execute(query).scalars().all()
+        found: Sequence[str] = connection.execute(query).scalars().all()
         name = found[0] if len(found) == 1 else concerned.address_hash
     if name is not None and not has_open_request(connection, RequestKind.ERASE, name):
         write_request(connection, RequestKind.ERASE, name, by="reply", received_at=now)
