@@ -77,7 +77,7 @@ def _reply(
         touch_id=touch,
         address=sender,
         channel=Channel.EMAIL,
-        detail=ASKS_FOR_ERASURE if kind is not EventKind.AUTO_REPLY and asks_for_erasure(text) else "",
+        detail=ASKS_FOR_ERASURE if kind is not EventKind.AUTO_REPLY and asks_for_erasure(text, subject=subject) else "",
         text=text,
         resume_on=resume_on(text, now=now) if kind is EventKind.NOT_NOW else None,
     )

@@ -13,6 +13,8 @@ from typing import Final
 
 import yaml
 
+from recovery.inbound.spelling import mended
+
 _HERE: Final = Path(__file__).parent
 # Letters that Unicode does not take apart, and the spelling of umlauts without umlauts.
 _LETTERS: Final = str.maketrans(
@@ -22,7 +24,7 @@ _UMLAUTS: Final = re.compile(r"([aou])e")
 _WORD: Final = re.compile(r"[^\W_]+")
 _SPACED: Final = re.compile(r"(?<!\w)(?:[^\W\d_][ .·_-]){3,}[^\W\d_](?!\w)")  # S T O P, s.t.o.p
 _DRAWN_OUT: Final = re.compile(r"([^\W\d_])\1{2,}\b")  # stopppp
-_UNSUBSCRIBE: Final = re.compile(r"(?=\w{8,13}\b)\buns+u?b?s?c?[ri]{1,2}b?e?\b")  # however it is misspelt
+_ZERO: Final = re.compile(r"(?<=[a-z])0(?=[a-z])")  # st0p
 # A comma does not end a phrase: "no, thanks".
 _SENTENCE: Final = re.compile(r"[.;:!?\n()]+")
 _LONGEST_GAP: Final = 3
@@ -33,8 +35,8 @@ def words_of(text: str) -> list[str]:
     """Words of a text: no case, no accents, no punctuation, nothing that is not seen; known misspellings mended."""
     plain = unicodedata.normalize("NFKD", whole(text).casefold()).translate(_LETTERS)
     plain = "".join(sign for sign in plain if not unicodedata.combining(sign))
-    plain = _DRAWN_OUT.sub(r"\1", _UMLAUTS.sub(r"\1", plain))
-    return _WORD.findall(_UNSUBSCRIBE.sub("unsubscribe", plain))
+    plain = _ZERO.sub("o", _DRAWN_OUT.sub(r"\1", _UMLAUTS.sub(r"\1", plain)))
+    return [mended(word) for word in _WORD.findall(plain)]
 
 
 def whole(text: str) -> str:
@@ -123,8 +125,8 @@ def phrases(kind: str) -> Phrases:
     return Phrases(phrase for words in _table().values() for phrase in words.get(kind, ()))
 
 
-@lru_cache(maxsize=1)
-def commands() -> frozenset[tuple[str, ...]]:
-    """Words that are an opt-out when they stand alone."""
-    written = chain.from_iterable(words["commands"] for words in _table().values())
-    return frozenset(tuple(words_of(one)) for phrase in written for one in spelt_out(phrase))
+@lru_cache(maxsize=64)
+def commands_of(language: str) -> frozenset[tuple[str, ...]]:
+    """Words of a language that are an opt-out when they stand alone."""
+    written = chain.from_iterable(map(spelt_out, _table()[language]["commands"]))
+    return frozenset(tuple(words_of(phrase)) for phrase in written)

@@ -29,11 +29,14 @@ _BY_PHONE: Final = (
     r"sent from my|sent via|get outlook for|von meinem \S+ gesendet|gesendet von|envoyé de mon|envoyé depuis|"
     r"enviado desde mi|inviato da|verstuurd vanaf|enviado do meu|wysłane z|skickat från|sendt fra"
 )
-_SIGNATURE: Final = re.compile(rf"(?im)^(?:--[ \t]*|[ \t]*(?:{_BY_PHONE})[^\n]*)$")
+SIGNATURE: Final = re.compile(rf"(?im)^(?:--[ \t]*|[ \t]*(?:{_BY_PHONE})[^\n]*)$")
 # Our own footer and the notice of a text message, where a program quotes them without a mark.
+# "Text STOP" alone is what a person writes; a notice says what it is good for.
 _OURS: Final = re.compile(
     r"(?im)^[^\n]*(?:https?://\S+|this is an advertisement from)[^\n]*$|"
-    r"\b(?:reply|text|antworte\w*|répond\w*|respond\w*|rispond\w*|antwoord\w*|odpowiedz|svar\w*)\W+(?:\w+\W+){0,3}?['\"«„]?STOP\b[^\n]*"
+    r"\b(?:(?:reply|antworte\w*|répond\w*|respond\w*|rispond\w*|antwoord\w*|odpowiedz|svar\w*)"
+    r"[^\w.!?;\n]+(?:\w+[^\w.!?;\n]+){0,3}?['\"«„]?STOP\b|"
+    r"text[^\w.!?;\n]+(?:\w+[^\w.!?;\n]+){0,3}?['\"«„]?STOP\b(?=[^\w.!?;\n]+(?:to|and|at)\b))[^\n]*"
 )
 
 
@@ -49,7 +52,7 @@ def own_words(text: str) -> str:
         if found is not None:
             body = body[: found.start()]
     body = _without_quotations(body)
-    found = _SIGNATURE.search(body)
+    found = SIGNATURE.search(body)
     if found is not None and body[: found.start()].strip():
         body = body[: found.start()]
     return _OURS.sub(" ", body).strip()

@@ -15,10 +15,10 @@ import sqlalchemy as sa
 
 from recovery.inbound.events import ASKS_FOR_ERASURE, CONSEQUENCES, EVERYWHERE, EventKind, FeedbackEvent
 from recovery.inbound.machines import is_machine
+from recovery.inbound.sameness import ONE_CLICK, name_beside
 from recovery.ledger import schema as tables
 from recovery.ledger.audit import AuditEntry, append_audit
 from recovery.ledger.engine import writing
-from recovery.permission.facts import Stance
 from recovery.rights.asking import RequestKind, has_open_request, write_request
 
 _FUTURE: Final = timedelta(hours=1)
@@ -84,10 +84,10 @@ def record_events(
 ) -> Recorded:
     """Write events down with their consequences; durable when it returns.
 
-    An event that is known already changes nothing, whatever its order, unless it refuses and says more: under an id
-    that stood for something else, or after a permission that was given since. What names neither a touch nor a message
-    nor an address that could be acted on is `UNKNOWN_ID` and is not written. An opt-out, objection, complaint or hard
-    bounce closes the address in the same commit, so that the next claim sees it.
+    An event that is known already changes nothing, whatever its order; another kind under the same id is another
+    event, and so is a click on an unsubscribe link after a permission that was given since the last one. What names
+    neither a touch nor a message nor an address that could be acted on is `UNKNOWN_ID` and is not written. An opt-out,
+    objection, complaint or hard bounce closes the address in the same commit, so that the next claim sees it.
 
     Args:
         engine: of the ledger.
@@ -156,38 +156,32 @@ def _record(
         "received_at": now,
     }
     if not _insert(connection, tables.provider_events, row):
-        if event.kind not in CONSEQUENCES or not _says_more(connection, event, concerned):
+        beside = name_beside(connection, event, person_id=concerned.person_id, address_hash=concerned.address_hash)
+        if beside is None or not _insert(connection, tables.provider_events, {**row, "event_id": beside}):
             return Landing.DUPLICATE
-        event = replace(event, event_id=f"{event.event_id}/{event.kind.value}/{event.occurred_at:%Y%m%dT%H%M%S}")
-        if not _insert(connection, tables.provider_events, {**row, "event_id": event.event_id}):
-            return Landing.DUPLICATE
+        event = replace(event, event_id=beside)
     if event.text:
         _keep_text(connection, event, concerned, now)
     if event.kind in CONSEQUENCES:
         _close(connection, event, concerned, now)
-    if event.detail == ASKS_FOR_ERASURE and concerned.person_id is not None:
-        _ask_for_erasure(connection, concerned.person_id, now)
+    if event.detail == ASKS_FOR_ERASURE and event.kind is EventKind.OBJECTION:
+        _ask_for_erasure(connection, concerned, now)
     return Landing.RECORDED
 
 
-def _says_more(connection: sa.Connection, event: FeedbackEvent, concerned: Concerned) -> bool:
-    """Whether a refusal under a known id says what is not known: it is of another kind, or follows a permission."""
-    known, word = tables.provider_events, tables.permission_events
-    first = connection.execute(
-        sa.select(known.c.kind).where(known.c.provider == event.provider, known.c.event_id == event.event_id)
-    ).scalar()
-    if first != event.kind.value:
-        return True
-    named = {"address_hash": concerned.address_hash, "person_id": concerned.person_id}
-    whose = [word.c[name] == value for name, value in named.items() if value is not None]
-    newest = sa.select(word.c.stance).where(sa.or_(*whose)).order_by(word.c.recorded_at.desc(), word.c.since.desc())
-    return connection.execute(newest.limit(1)).scalar() == Stance.ALLOWED.value
+def _ask_for_erasure(connection: sa.Connection, concerned: Concerned, now: datetime) -> None:
+    """Start the clock of a request (GDPR Art. 12(3), 17); one that runs goes on.
 
-
-def _ask_for_erasure(connection: sa.Connection, person_id: str, now: datetime) -> None:
-    """Start the clock of a request (GDPR Art. 12(3), 17); one that runs goes on."""
-    if not has_open_request(connection, RequestKind.ERASE, person_id):
-        write_request(connection, RequestKind.ERASE, person_id, by="reply", received_at=now)
+    Where no touch is known the person is whom the address was used for, else the keyed hash stands for them.
+    """
+    name = concerned.person_id
+    if name is None:
+        touch = tables.touches.c
+        query = sa.select(touch.person_id).where(touch.address_hash == concerned.address_hash).distinct().limit(2)
+        found: Sequence[str] = connection.execute(query).scalars().all()
+        name = found[0] if len(found) == 1 else concerned.address_hash
+    if name is not None and not has_open_request(connection, RequestKind.ERASE, name):
+        write_request(connection, RequestKind.ERASE, name, by="reply", received_at=now)
 
 
 def _concerned(
@@ -282,4 +276,4 @@ def _insert(connection: sa.Connection, table: sa.Table, row: dict[str, Any]) -> 
 
 def unsubscribe_event(touch_id: str, *, now: datetime) -> FeedbackEvent:
     """The event of a one-click unsubscription (RFC 8058); a second click on the same link is the same event."""
-    return FeedbackEvent("one_click", touch_id, EventKind.OPT_OUT, now, touch_id=touch_id)
+    return FeedbackEvent(ONE_CLICK, touch_id, EventKind.OPT_OUT, now, touch_id=touch_id)

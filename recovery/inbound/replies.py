@@ -8,20 +8,12 @@ from dataclasses import replace
 from datetime import date, datetime, timedelta
 from typing import Final
 
+from recovery.inbound.courtesy import FILLERS, is_bare, is_command, says_nothing
 from recovery.inbound.events import ASKS_FOR_ERASURE, EventKind, FeedbackEvent
-from recovery.inbound.phrases import commands, phrases, sentences_of, words_of
+from recovery.inbound.frames import refuses_contact
+from recovery.inbound.phrases import phrases, sentences_of, words_of
 from recovery.inbound.quoted import own_words
 
-# Around a command they change nothing: "STOP please", "stop all messages".
-_FILLERS: Final = frozenset(
-    words_of(
-        "please pls plz now thanks thank you thx ok okay all me us this it these immediately messages message texts "
-        "text emails email mails mail sms calls contact bitte danke sofort alle merci svp s il vous plait por favor "
-        "gracias ya grazie per favore alstublieft aub dank je u obrigado obrigada prosze dziekuje tack tak takk "
-        "kiitos mig meg mich mir moi mi hi hello hallo bonjour hola ciao dear sir madam at once promo "
-        "could can would will you kindly just simply i d id like want need to everything right away ok thats"
-    )
-)
 _NO: Final = frozenset(words_of("no nope nah nein non nee nao não nie nej nei ei ne nem nu nie"))
 _NEGATED: Final = tuple(
     tuple(words_of(text))
@@ -42,7 +34,8 @@ _NUMBERS: Final = {
 _DAYS_OF: Final = (("d", 1), ("t", 1), ("j", 1), ("g", 1), ("w", 7), ("s", 7), ("m", 30), ("y", 365), ("a", 365))
 _ISO: Final = re.compile(r"\b(20\d\d-\d\d-\d\d)\b")
 _LATER: Final = timedelta(days=90)
-_LONGEST_SIGNATURE: Final = 12
+# "Re: Your quote - STOP"
+_PARTS: Final = re.compile(r"\s[-–—|/]+\s")
 # What mail programs put before the subject of an answer: what follows may be our own words.
 _ANSWERS: Final = re.compile(r"(?i)^\s*(?:(?:re|aw|antw|sv|vs|odp|ynt|rif|r|ref|tr|fwd?|wg)\s*:\s*)+")
 _LONGEST_WAIT: Final = timedelta(days=730)
@@ -79,11 +72,11 @@ def read_reply(text: str, *, subject: str = "", headers: Mapping[str, str] | Non
     is_away = phrases("away").stands_in(title)
     own = own_words(text)
     sentences = sentences_of(own)
-    if is_away and not _is_command(own):
+    if is_away and not is_command(own):
         return EventKind.AUTO_REPLY
-    if phrases("erase").stands_in(sentences):
+    if asks_for_erasure(text, subject=subject):
         return EventKind.OBJECTION
-    if _is_opt_out(own, sentences) or _is_command(text):
+    if _is_opt_out(own, sentences):
         return EventKind.OPT_OUT
     if phrases("away").stands_in(sentences):
         return EventKind.AUTO_REPLY
@@ -93,14 +86,22 @@ def read_reply(text: str, *, subject: str = "", headers: Mapping[str, str] | Non
         return EventKind.NOT_NOW
     if phrases("refusal").stands_in(sentences) or _is_no(own):
         return EventKind.OBJECTION
-    if _is_signature(own) and (_is_command(bare_subject) or (bare_subject == subject and _is_opt_out(subject, title))):
+    if says_nothing(own) and _subject_opts_out(subject, bare_subject):
         return EventKind.OPT_OUT
     return EventKind.REPLY
 
 
-def asks_for_erasure(text: str) -> bool:
-    """Whether the words also ask that data be erased (GDPR Art. 17), which a human answers within a month."""
-    return phrases("erase").stands_in(sentences_of(own_words(text)))
+def asks_for_erasure(text: str, *, subject: str = "") -> bool:
+    """Whether the words also ask that data be erased (GDPR Art. 17), which a human answers within a month.
+
+    Args:
+        text: plain text, quotations and all.
+        subject: of the mail; it is read where the text says nothing.
+    """
+    own = own_words(text)
+    if phrases("erase").stands_in(sentences_of(own)):
+        return True
+    return says_nothing(own) and not _ANSWERS.match(subject) and phrases("erase").stands_in(sentences_of(subject))
 
 
 def understood(event: FeedbackEvent, *, now: datetime) -> FeedbackEvent:
@@ -134,27 +135,19 @@ def resume_on(text: str, *, now: datetime) -> datetime:
 
 def _is_opt_out(own: str, sentences: Sequence[Sequence[str]]) -> bool:
     first_line = next((line for line in own.split("\n") if words_of(line)), "")
-    if _is_command(own) or _is_command(first_line) or any(_is_command(" ".join(one)) for one in sentences):
+    if is_command(own) or is_command(first_line) or any(is_bare(sentence) for sentence in sentences):
         return True
     table = phrases("opt_out")
-    return any(not _is_negated(sentence, match.start) for sentence in sentences for match in table.find(sentence))
+    if any(not _is_negated(sentence, match.start) for sentence in sentences for match in table.find(sentence)):
+        return True
+    return refuses_contact(own)
 
 
-def _is_command(text: str) -> bool:
-    """Whether a text is nothing but a command, its repetitions and politeness."""
-    words = words_of(text[:200])
-    if not words or len(words) > 8 or len(text) > 200:
-        return False
-    known, rest, position = 0, 0, 0
-    longest = 3
-    while position < len(words):
-        size = next((n for n in range(longest, 0, -1) if tuple(words[position : position + n]) in commands()), 0)
-        if size:
-            known += 1
-        elif words[position] not in _FILLERS:
-            rest += 1
-        position += size or 1
-    return known > 0 and rest == 0
+def _subject_opts_out(subject: str, bare: str) -> bool:
+    """Whether a subject is a command at its end, or an opt-out in words that are not an answer to ours."""
+    if is_command(bare) or is_command(_PARTS.split(bare)[-1]):
+        return True
+    return bare == subject and _is_opt_out(subject, sentences_of(subject))
 
 
 def _is_negated(sentence: Sequence[str], start: int) -> bool:
@@ -172,9 +165,4 @@ def _says_never(sentences: Sequence[Sequence[str]]) -> bool:
 def _is_no(own: str) -> bool:
     """Whether somebody says no and nothing else."""
     words = words_of(own[:200])
-    return any(word in _NO for word in words) and all(word in _NO or word in _FILLERS for word in words)
-
-
-def _is_signature(own: str) -> bool:
-    """Whether the words may be no more than a greeting and a name: the subject then says what is meant."""
-    return "?" not in own and len(words_of(own)) <= _LONGEST_SIGNATURE
+    return any(word in _NO for word in words) and all(word in _NO or word in FILLERS for word in words)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 import threading
 from collections.abc import Iterator
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import pytest
 import sqlalchemy as sa
@@ -202,3 +202,51 @@ def test_a_ledger_that_is_away_is_a_passing_trouble(tmp_path) -> None:
     (tmp_path / "ledger.sqlite").mkdir()
     with pytest.raises(PassingError):
         record(lost, event(K.OPT_OUT))
+
+
+def test_every_kind_under_one_id_lands_once_in_any_order(engine: sa.Engine) -> None:
+    kinds = [K.DELIVERED, K.CLICK, K.OPT_OUT, K.COMPLAINT]
+    for kind in (*kinds, *reversed(kinds)):
+        record(engine, event(kind, name="m-1"))
+    assert sorted(str(row["kind"]) for row in rows(engine, tables.provider_events)) == sorted(map(str, kinds))
+    assert count(engine, tables.suppressions) == 2
+
+
+def test_words_read_more_mildly_later_are_the_same_event(engine: sa.Engine) -> None:
+    record(engine, event(K.OPT_OUT, name="m-1", text="no more"))
+    assert record(engine, event(K.REPLY, name="m-1", text="no more")).landings == (Landing.DUPLICATE,)
+
+
+def test_a_click_after_a_permission_counts_whatever_was_said_between(engine: sa.Engine) -> None:
+    """A "not now" that came between ends of itself, so the click must stand."""
+    later = [NOW + timedelta(hours=hours) for hours in range(4)]
+
+    def click(at: datetime) -> Recorded:
+        told = [unsubscribe_event(touch_id(1), now=at)]
+        return record_events(engine, told, now=at, hash_address=ADDRESSES.hash, sender_id="main")
+
+    def told_again(kind: K, at: datetime) -> Recorded:
+        told = [event(kind, name="e-old")]
+        return record_events(engine, told, now=at, hash_address=ADDRESSES.hash, sender_id="main")
+
+    told_again(K.OPT_OUT, later[0])
+    click(later[0])
+    with writing(engine) as connection:
+        record_words(connection, [Entry("email", Stance.ALLOWED, "express_consent", "form",
+                                        address_hash=ADDRESSES.hash(email_of(1)), since=later[1])],
+                     now=later[1])  # fmt: skip
+    record_events(engine, [event(K.NOT_NOW, name="n", occurred_at=later[2])], now=later[2],
+                  hash_address=ADDRESSES.hash, sender_id="main")  # fmt: skip
+    assert told_again(K.OPT_OUT, later[3]).landings == (Landing.DUPLICATE,)
+    assert click(later[3]).landings == (Landing.RECORDED,)
+    assert click(later[3] + timedelta(seconds=1)).landings == (Landing.DUPLICATE,)
+
+
+def test_a_request_for_erasure_from_an_address_alone_has_its_clock_too(engine: sa.Engine) -> None:
+    asks = {"touch_id": None, "channel": Channel.EMAIL, "detail": "asks_for_erasure"}
+    for name, address in (("a", email_of(2)), ("b", "new@y.example"), ("c", "new@y.example")):
+        record(engine, event(K.OBJECTION, name=name, address=address, **asks))
+    record(engine, event(K.CLICK, name="d", detail="asks_for_erasure"))
+    asked = {row["person_id"] for row in rows(engine, tables.rights_requests)}
+    assert asked == {"person-2", ADDRESSES.hash("new@y.example")}
+    assert count(engine, tables.rights_requests) == 2

@@ -168,7 +168,8 @@ def test_ten_megabytes_are_read_in_a_moment() -> None:
     import time
 
     started = time.process_time()
-    shapes = ("stop ", "a", "\n", "> x\n", "wrote:\n", "On ", "from: a\n", "x ", "-- \n", "https://x ", "STOP\n>")
+    shapes = ("stop ", "a", "\n", "> x\n", "wrote:\n", "On ", "from: a\n", "x ", "-- \n", "https://x ", "STOP\n>",
+              "do not ", "no more ", "please me ", "remove my ", "S.T.", "unsub ")  # fmt: skip
     for shape in shapes:
         read_reply(shape * (10_000_000 // len(shape)))
     assert time.process_time() - started < 5
