@@ -49,7 +49,7 @@ def skip_barred(
     )
     made = sa.select(tables.batches.c.created_at).where(tables.batches.c.batch_id == batch_id)
     with reading(engine) as connection:
-        made_at = connection.execute(made).scalar_one()
+        made_at: datetime = connection.execute(made).scalar_one()
         rows = connection.execute(query).all()
         contexts = read_contexts(connection, [row.touch_id for row in rows])
         known = read_known(
