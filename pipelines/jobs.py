@@ -8,6 +8,7 @@ import dagster as dg
 
 from contracts.settings import Settings
 from pipelines.campaigns.send_job import campaign_send_job
+from pipelines.clock import cron_of
 
 daily_recovery_job: Final = dg.define_asset_job(
     name="daily_recovery_job",
@@ -22,12 +23,10 @@ daily_recovery_job: Final = dg.define_asset_job(
 
 
 def _daily_schedule(run_at: str) -> dg.ScheduleDefinition:
-    hour, minute = (int(part) for part in run_at.split(":"))
-
     @dg.schedule(
         name="daily_recovery_schedule",
         job=daily_recovery_job,
-        cron_schedule=f"{minute} {hour} * * *",
+        cron_schedule=cron_of(run_at),
         execution_timezone="UTC",
         default_status=dg.DefaultScheduleStatus.STOPPED,
         description=f"Runs the newest as-of date every day at {run_at} UTC (RECOVERY_RUN_AT).",

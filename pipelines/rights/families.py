@@ -12,6 +12,7 @@ from pipelines.rights.landed_people import LandedPerson, Phone, is_same_name
 from recovery.identity import UNMERGE, person_id_of
 from recovery.ledger import schema as tables
 from recovery.permission.book import read_families
+from recovery.rights.ledger_texts import chunks
 
 
 @dataclass(slots=True)
@@ -114,12 +115,12 @@ def united_by_name(families: Sequence[Family]) -> list[Family]:
 def _histories(connection: sa.Connection, family: Family) -> dict[str, list[str]]:
     """Persons of each linked record that the family may own, oldest first, since it was last taken out of one."""
     link = tables.person_links
-    ids, keys = sorted(family.ids), sorted(family.keys)
     rows: list[Any] = []
-    for start in range(0, max(len(ids), len(keys)), 500):
-        mine = sa.select(link.c.record_key).where(link.c.person_id.in_(ids[start : start + 500]))
-        chosen = sa.or_(link.c.record_key.in_(mine), link.c.record_key.in_(keys[start : start + 500]))
-        rows += connection.execute(sa.select(link).where(chosen))
+    for ids in chunks(family.ids):
+        mine = sa.select(link.c.record_key).where(link.c.person_id.in_(ids))
+        rows += connection.execute(sa.select(link).where(link.c.record_key.in_(mine)))
+    for keys in chunks(family.keys):
+        rows += connection.execute(sa.select(link).where(link.c.record_key.in_(keys)))
     found: dict[str, list[str]] = {}
     for row in sorted(set(map(tuple, rows)), key=lambda one: (one[0], one[2], one[3])):
         key, person, _, why, _ = row

@@ -17,6 +17,7 @@ from pipelines.rights.search import Search
 from recovery.ledger import schema as tables
 from recovery.ledger.engine import reading
 from recovery.ledger.schema_access import api_activities
+from recovery.rights.ledger_texts import chunks
 from recovery.rights.matching import Identifiers, digits_of
 
 _NOWHERE: Final[Mapping[str, str]] = MappingProxyType({})
@@ -127,13 +128,12 @@ def _held_by_others(engine: sa.Engine, found: Search) -> set[str]:
     spelled = {email for family in found.families for email in family.emails}
     spelled |= {phone.e164 for family in found.families for phone in family.phones if phone.e164}
     others: set[str] = set()
-    ordered = sorted(spelled)
     with reading(engine) as connection:
-        for start in range(0, len(ordered), 500):
+        for chunk in chunks(spelled):
             query = sa.select(content.c.address, content.c.person_id).where(
                 content.c.kind == "touch",
                 content.c.person_id.is_not(None),
-                sa.func.lower(content.c.address).in_(ordered[start : start + 500]),
+                sa.func.lower(content.c.address).in_(chunk),
             )
             rows = connection.execute(query.distinct())
             others |= {row.address.lower() for row in rows if row.person_id not in ids}
@@ -172,11 +172,11 @@ def _identifiers(found: Search, touches: set[str], others: set[str]) -> Identifi
 
 def _touches(engine: sa.Engine, families: Iterable[Family]) -> set[str]:
     found: set[str] = set()
-    ordered = sorted({one for family in families for one in family.ids})
+    ids = {one for family in families for one in family.ids}
     with reading(engine) as connection:
-        for start in range(0, len(ordered), 500):
+        for chunk in chunks(ids):
             for table, column in ((tables.touches, "touch_id"), (tables.assignments, "assignment_id")):
-                query = sa.select(table.c[column]).where(table.c.person_id.in_(ordered[start : start + 500]))
+                query = sa.select(table.c[column]).where(table.c.person_id.in_(chunk))
                 found |= set(connection.execute(query).scalars())
     return found
 

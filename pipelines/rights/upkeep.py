@@ -6,6 +6,7 @@ import dagster as dg
 
 from contracts.errors import PermanentError
 from contracts.settings import Settings
+from pipelines.clock import cron_of, later
 from pipelines.failures import readable
 from pipelines.resources import Engine
 from pipelines.rights.retention import apply_retention, list_expired
@@ -13,6 +14,7 @@ from recovery.ledger import open_ledger
 from recovery.rights.requests import open_requests
 
 _RETENTION: Final = "retention"
+_APART: Final = 12  # hours from the daily run, which holds the same lock
 
 
 class RetentionConfig(dg.Config):
@@ -69,17 +71,15 @@ def rights_job() -> None:
 
 
 def _rights_schedule(run_at: str) -> dg.ScheduleDefinition:
-    """Half a day away from the daily run, which holds the same lock."""
-    hour, minute = (int(part) for part in run_at.split(":"))
-    hour = (hour + 12) % 24
+    time = later(run_at, _APART)
 
     @dg.schedule(
         name="rights_schedule",
         job=rights_job,
-        cron_schedule=f"{minute} {hour} * * *",
+        cron_schedule=cron_of(time),
         execution_timezone="UTC",
         default_status=dg.DefaultScheduleStatus.STOPPED,
-        description=f"Retention and the dates of requests every day at {hour:02d}:{minute:02d} UTC, 12 hours after "
+        description=f"Retention and the dates of requests every day at {time} UTC, {_APART} hours after "
         "RECOVERY_RUN_AT. Removes only under RECOVERY_RETENTION_APPLIES.",
     )
     def rights_schedule(context: dg.ScheduleEvaluationContext, engine: Engine) -> dg.RunRequest:

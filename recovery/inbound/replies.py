@@ -39,6 +39,7 @@ _PARTS: Final = re.compile(r"\s[-–—|/]+\s")
 # What mail programs put before the subject of an answer: what follows may be our own words.
 _ANSWERS: Final = re.compile(r"(?i)^\s*(?:(?:re|aw|antw|sv|vs|odp|ynt|rif|r|ref|tr|fwd?|wg)\s*:\s*)+")
 _LONGEST_WAIT: Final = timedelta(days=730)
+_LONGEST_SUBJECT: Final = 1_000
 
 
 def is_automatic(headers: Mapping[str, str]) -> bool:
@@ -67,6 +68,7 @@ def read_reply(text: str, *, subject: str = "", headers: Mapping[str, str] | Non
     """
     if headers is not None and is_automatic(headers):
         return EventKind.AUTO_REPLY
+    subject = subject[:_LONGEST_SUBJECT]
     bare_subject = _ANSWERS.sub("", subject)
     title = sentences_of(bare_subject)
     is_away = phrases("away").stands_in(title)

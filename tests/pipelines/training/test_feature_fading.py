@@ -62,6 +62,13 @@ def test_a_sampled_panel_still_holds_people_in_every_week(tmp_path: Path, frame:
     sampled = frame.assign(person_id=number.map("{:08x}".format))[in_turn | stays]
     engine = engine_at(tmp_path)
     fill(engine, sampled)
+    with engine.warehouse.open() as connection:  # who is there out of turn does not train
+        week_of = "(as_of_date - date '0001-01-01' + 1) // 7"
+        connection.execute(
+            f"update marts.lead_snapshots set is_training = (cast('0x' || person_id as bigint) + {week_of}) % 4 = 0"
+        )
+        trains = connection.execute("select count(*) from marts.lead_snapshots where is_training").fetchone()
+    assert trains == (int(in_turn.sum()),)
     (check,) = _run(engine).get_asset_check_evaluations()
     assert "read 7, 28 days earlier" in str(check.description)
 

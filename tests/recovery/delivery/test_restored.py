@@ -37,6 +37,14 @@ def once(touches: int) -> dict[str, int]:
     return {f"t{n:07d}-1": 1 for n in range(touches)}
 
 
+def waiting(folder: Path) -> sa.Engine:
+    """A ledger whose approved batch of a hundred touches waits."""
+    engine = make_engine(f"sqlite:///{folder / 'ledger.sqlite'}")
+    with open_ledger(str(engine.url)) as ledger:
+        approved(ledger, ledger.engine, [make_touch(n) for n in range(100)])
+    return engine
+
+
 def half_sent(folder: Path, far_end: Path | None = None) -> str:
     url = f"sqlite:///{folder / 'ledger.sqlite'}"
     with open_ledger(url) as ledger:
@@ -140,16 +148,13 @@ def test_d4_a_folder_that_is_restored_in_place_sends_nothing_until_it_is_adopted
 def test_d4_a_backup_made_while_a_run_sends_is_told_too(tmp_path: Path, copy: Callable[[str, str], object]) -> None:
     house, backup = tmp_path / "house", tmp_path / "backup"
     house.mkdir()
-    url = f"sqlite:///{house / 'ledger.sqlite'}"
-    with open_ledger(url) as ledger:
-        approved(ledger, ledger.engine, [make_touch(n) for n in range(100)])
 
     def backs_up(touch: OutgoingTouch) -> Receipt:
         if touch.touch_id == "t0000042-1":
             shutil.copytree(house, backup)
         return accept(touch)
 
-    engine = make_engine(url)
+    engine = waiting(house)
     sink = lambda: RecordingSink(tmp_path, backs_up)  # noqa: E731
     make_delivery(engine, house, open_sink=sink, terms=Terms(group=10)).run(Order())
     engine.dispose()
@@ -166,9 +171,6 @@ def test_d4_a_backup_made_while_a_run_sends_is_told_when_that_run_dies(
     monkeypatch.setattr(deliver, "_STEP_SECONDS", 0.0)
     house, backup = tmp_path / "house", tmp_path / "backup"
     house.mkdir()
-    url = f"sqlite:///{house / 'ledger.sqlite'}"
-    with open_ledger(url) as ledger:
-        approved(ledger, ledger.engine, [make_touch(n) for n in range(100)])
 
     def backs_up_and_dies(touch: OutgoingTouch) -> Receipt:
         if touch.touch_id == "t0000042-1":
@@ -178,7 +180,7 @@ def test_d4_a_backup_made_while_a_run_sends_is_told_when_that_run_dies(
             raise SystemExit
         return accept(touch)
 
-    engine = make_engine(url)
+    engine = waiting(house)
     sink = lambda: RecordingSink(tmp_path, backs_up_and_dies)  # noqa: E731
     with pytest.raises(SystemExit):
         make_delivery(engine, house, open_sink=sink, terms=Terms(group=10)).run(Order())
