@@ -12,15 +12,20 @@ from typing import TYPE_CHECKING, Final
 
 import duckdb
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from contracts.published import arrow
 from pipelines.campaigns.inputs import suppression_lists
 from pipelines.warehouse import Warehouse
 from recovery.addresses import AddressKey
 from recovery.ledger import Ledger
+from recovery.ledger import schema as tables
 from recovery.ledger.audit import AuditEntry, append_audit
 from recovery.ledger.bulk import insert_rows
 from recovery.ledger.engine import writing
+from recovery.permission.book import read_families
+from recovery.permission.sets import read_sets
+from recovery.rights.parting import share_refusals
 
 if TYPE_CHECKING:
     import sqlalchemy as sa
@@ -188,7 +193,7 @@ def import_permissions(
             statements=statements,
             suppressions=_insert(ledger_connection, "suppressions", suppressions),
             events=_insert(ledger_connection, "permission_events", events),
-            merges=_insert(ledger_connection, "person_aliases", aliases),
+            merges=_insert_aliases(ledger_connection, aliases, now),
         )
         if report.suppressions or report.events or report.merges:
             append_audit(ledger_connection, [AuditEntry("permission_imported", sender_id, vars(report))], at=now)
@@ -219,6 +224,20 @@ def _collect(connection: duckdb.DuckDBPyConnection, key: AddressKey, *, has_late
     connection.unregister("hashes")
     counted = connection.execute("select count(*) from imported").fetchone()
     return int(counted[0]) if counted else 0
+
+
+def _insert_aliases(connection: sa.Connection, rows: pa.Table, now: datetime) -> int:
+    """Write merges and unmerges; whoever parts keeps what the other refused while they were one."""
+    unmerges = rows.filter(pc.equal(rows["kind"], "unmerge"))
+    sets = {"alias_id": unmerges["alias_id"].to_pylist()}
+    known = {row[0] for row in read_sets(connection, tables.person_aliases, sets, columns=("alias_id",))}
+    new = [row for row in unmerges.to_pylist() if row["alias_id"] not in known]
+    # The merge may be as new as its end.
+    merged = _insert(connection, "person_aliases", rows.filter(pc.equal(rows["kind"], "merge")))
+    before = read_families(connection, {row[name] for row in new for name in ("person_id", "canonical_id")})
+    ended = _insert(connection, "person_aliases", unmerges)
+    share_refusals(connection, before, now=now)
+    return merged + ended
 
 
 def _insert(connection: sa.Connection, table: str, rows: pa.Table) -> int:

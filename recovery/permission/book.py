@@ -189,19 +189,27 @@ def read_families(
     seen: set[str] = set()
     fresh = set(people)
     while fresh:
-        newest: dict[tuple[str, str], tuple[datetime, str, str]] = {}
         sets = {"person_id": fresh, "canonical_id": fresh}
-        for row in read_sets(connection, tables.person_aliases, sets, **_until(known_by)):
-            mine = (row.recorded_at, row.alias_id, row.kind)
-            pair = (row.person_id, row.canonical_id)
-            newest[pair] = max(newest.get(pair, mine), mine)
         seen |= fresh
-        for (one, other), (_, _, kind) in newest.items():
-            if kind == "merge":
-                ties.setdefault(one, set()).add(other)
-                ties.setdefault(other, set()).add(one)
+        for one, other in standing_merges(read_sets(connection, tables.person_aliases, sets, **_until(known_by))):
+            ties.setdefault(one, set()).add(other)
+            ties.setdefault(other, set()).add(one)
         fresh = {member for person in fresh for member in ties.get(person, ())} - seen
     return {person: _reached(person, ties) for person in people}
+
+
+def standing_merges(rows: Iterable[Any]) -> list[tuple[str, str]]:
+    """Pairs whose newest row is a merge, each as it was written; of two with one moment the merge holds.
+
+    Args:
+        rows: of `person_aliases`, in any order.
+    """
+    newest: dict[tuple[str, str], tuple[datetime, datetime, bool]] = {}
+    for row in rows:
+        mine = (row.recorded_at, row.since, row.kind == "merge")
+        pair = (row.person_id, row.canonical_id)
+        newest[pair] = max(newest.get(pair, mine), mine)
+    return [pair for pair, (_, _, holds) in newest.items() if holds]
 
 
 def _reached(person: str, ties: Mapping[str, set[str]]) -> frozenset[str]:

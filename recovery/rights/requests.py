@@ -17,11 +17,12 @@ from recovery.ledger import schema as tables
 from recovery.ledger.audit import AuditEntry, append_audit
 from recovery.ledger.engine import reading, writing
 from recovery.ledger.schema_access import api_activities, api_answers
-from recovery.permission.book import Entry, record_words
+from recovery.permission.book import Entry, read_families, record_words, standing_merges
 from recovery.permission.facts import Stance
 from recovery.rights.asking import RequestKind, write_request
 from recovery.rights.ledger_texts import blot_mentions, chunks, delete_messages
 from recovery.rights.matching import Identifiers
+from recovery.rights.parting import share_refusals
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,61 +130,39 @@ def merge(
 ) -> None:
     """Say that two people are one, or are not; permission of both is kept, so the stricter wins (W7).
 
-    An unmerge ends whatever merge of the two stands, in whichever order they were named then. What either refused in
-    between goes on to hold for both, because nobody knows which of them spoke.
+    An unmerge ends whatever merge of the two stands, in whichever order they were named then. What anybody refused
+    while they were one goes on to hold for all who part (`share_refusals`).
 
     Raises:
         BadInputError: no merge of the two stands that could be ended.
     """
+    ends = kind is RequestKind.UNMERGE
     with writing(engine) as connection:
-        pairs = [(person_id, canonical_id)]
-        if kind is RequestKind.UNMERGE:
-            pairs = _standing_pairs(connection, person_id, canonical_id)
+        held = _rows_of(connection, person_id, canonical_id)
+        pairs = _standing_pairs(held, person_id, canonical_id) if ends else [(person_id, canonical_id)]
+        # A clock that stands still, or goes back, leaves the newest row in force.
+        at = max([now, *(row.recorded_at + timedelta(microseconds=1) for row in held)])
         rows = [
             {"alias_id": uuid.uuid4().hex, "person_id": one, "canonical_id": other, "kind": kind.value, "why": why,
-             "source": by, "since": now, "recorded_at": now}
+             "source": by, "since": at, "recorded_at": at}
             for one, other in pairs
         ]  # fmt: skip
-        if kind is RequestKind.UNMERGE:
-            _share_refusals(connection, person_id, canonical_id, now)
+        before = read_families(connection, {person_id, canonical_id}) if ends else {}
         connection.execute(sa.insert(tables.person_aliases), rows)
+        share_refusals(connection, before, now=at)
         entries = [AuditEntry(f"person_{kind.value}d", one, {"into": other}) for one, other in pairs]
         append_audit(connection, entries, at=now)
 
 
-def _share_refusals(connection: sa.Connection, one: str, other: str, now: datetime) -> None:
-    """Write what two people refused while they were one on the record of either."""
-    pair = (one, other)
-    said, closed, alias = tables.permission_events.c, tables.suppressions.c, tables.person_aliases.c
-    merges = sa.select(sa.func.max(alias.recorded_at)).where(
-        alias.person_id.in_(pair), alias.canonical_id.in_(pair), alias.kind == RequestKind.MERGE.value
-    )
-    merged_at: datetime = connection.execute(merges).scalar_one()
-    words = sa.select(said.person_id, said.channel, said.basis, said.sender_id, said.since, said.expires_at).where(
-        said.person_id.in_(pair), said.stance == Stance.REFUSED.value, said.recorded_at > merged_at
-    )
-    lists = sa.select(
-        closed.person_id, closed.channel, closed.reason.label("basis"), closed.sender_id, closed.since,
-        sa.null().label("expires_at"),
-    ).where(closed.person_id.in_(pair), closed.recorded_at > merged_at)  # fmt: skip
-    entries = [
-        Entry(
-            row.channel, Stance.REFUSED, row.basis, "unmerge", person_id=other if row.person_id == one else one,
-            sender_id=row.sender_id, since=row.since or now, expires_at=row.expires_at,
-        )
-        for query in (words, lists)
-        for row in connection.execute(query)
-    ]  # fmt: skip
-    record_words(connection, entries, now=now)
-
-
-def _standing_pairs(connection: sa.Connection, one: str, other: str) -> list[tuple[str, str]]:
-    """Merges of two ids that hold, each as it was written."""
+def _rows_of(connection: sa.Connection, one: str, other: str) -> list[Any]:
     alias = tables.person_aliases
     query = sa.select(alias).where(alias.c.person_id.in_((one, other)), alias.c.canonical_id.in_((one, other)))
-    ordered = sorted(connection.execute(query), key=lambda row: (row.recorded_at, row.alias_id))
-    newest = {(row.person_id, row.canonical_id): row.kind for row in ordered}
-    standing = [pair for pair, kind in newest.items() if kind == RequestKind.MERGE.value]
+    return list(connection.execute(query))
+
+
+def _standing_pairs(rows: Sequence[Any], one: str, other: str) -> list[tuple[str, str]]:
+    """Merges of two ids that hold, each as it was written."""
+    standing = standing_merges(rows)
     if not standing:
         raise BadInputError(
             "No merge of these two stands.",

@@ -21,7 +21,7 @@ from recovery.ledger import schema as tables
 from recovery.ledger.audit import verify_chain
 from recovery.ledger.engine import reading
 from recovery.permission import Stance
-from recovery.permission.book import read_known
+from recovery.permission.book import read_families, read_known
 from recovery.permission.history import standing
 from tests.recovery.permission.ledger_world import World, lead
 
@@ -185,6 +185,21 @@ def test_merges_of_records_are_merges_of_permission_and_can_be_undone(site: Site
     assert site.run(NOW + timedelta(days=1)).merges == 1
     assert site.stands("p1", "one@x.example") == {("all", "objection")}
     assert site.run(NOW + timedelta(days=2)).merges == 0
+
+
+def test_who_parts_in_the_crm_keeps_what_was_refused_while_they_were_one(site: Site) -> None:
+    site.record("crm:contacts:1", "p1", email="one@x.example")
+    site.record("crm:contacts:2", "p2", email="two@x.example")
+    site.add("intermediate.person_links", "crm:contacts:2", "p1", THEN + timedelta(days=9), "email")
+    assert site.run().merges == 1
+    site.fact("crm:contacts:2", "objection", channel="all")
+    site.run(NOW + timedelta(days=1))
+    site.add("intermediate.person_links", "crm:contacts:2", "p2", THEN + timedelta(days=20), "unmerged")
+    assert site.run(NOW + timedelta(days=2)).merges == 1
+    for person, address in (("p1", "one@x.example"), ("p2", "two@x.example")):
+        assert site.stands(person, address) == {("all", "objection")}
+    with reading(site.ledger.engine) as connection:
+        assert read_families(connection, ["p1"])["p1"] == {"p1"}
 
 
 def test_a_warehouse_without_features_changes_nothing(tmp_path: Path) -> None:

@@ -76,9 +76,9 @@ def test_a_merge_keeps_the_stricter_wish_whatever_its_order(world: World, pair: 
     mine, other = world.touch("p1", ADDRESS, facts=lead()), world.touch("p2", "ann2@y.example", facts=lead())
     record(world, FeedbackEvent("mail", "r1", K.OBJECTION, NOW, touch_id=other.touch_id))
     assert world.ask(mine) == ["allowed"]
-    merge(world.engine, *pair, kind=RequestKind.MERGE, why="same", by="dpo", now=NOW)
+    merge(world.engine, *pair, kind=RequestKind.MERGE, why="same", by="dpo", now=NOW + timedelta(minutes=1))
     assert world.ask(mine) == ["refused objected"]
-    later = NOW + timedelta(minutes=1)
+    later = NOW + timedelta(minutes=2)
     merge(world.engine, *pair, kind=RequestKind.UNMERGE, why="not the same", by="dpo", now=later)
     assert world.ask(mine, now=later) == ["allowed"]
 
