@@ -13,15 +13,16 @@
             end,
             case when json_extract_string(dnd_settings, '$.SMS.status') in ('active', 'permanent') then 'sms' end,
             case when json_extract_string(dnd_settings, '$.Call.status') in ('active', 'permanent') then 'call' end,
-            case when bounced_at is not null then 'email' end
+            case when bounced_at is not null then 'email' end,
+            case when {{ is_refusing_label('legal_basis') }} then 'all' end
         ]) as channel,
         unnest([
             'opt_out', 'do_not_contact', 'do_not_contact', 'do_not_contact', 'opt_out', 'opt_out', 'opt_out',
-            'hard_bounce'
+            'hard_bounce', 'objection'
         ]) as basis,
         unnest([
             'opt-out column', 'do-not-call column', 'do-not-call column', 'dnd column', 'dnd settings', 'dnd settings',
-            'dnd settings', 'bounce column'
+            'dnd settings', 'bounce column', 'legal basis column'
         ]) as evidence,
         exported_at
     from {{ relation }}
@@ -67,7 +68,16 @@
     )
 {%- endmacro %}
 
-{# Ground that a label of HubSpot's "Legal basis for processing contact's data" states; null for any other words. #}
+{# Whether a label of HubSpot's "Legal basis for processing contact's data" says that the person refused. #}
+{% macro is_refusing_label(label) -%}
+    regexp_matches(
+        {{ label }},
+        'withdr[ae]w|revok|object(ed|ion|s\b)|refus|reject|declin|opt(ed)?[ -]?out|unsubscri|do not|restrict',
+        'i'
+    )
+{%- endmacro %}
+
+{# Ground that a label of HubSpot's "Legal basis for processing contact's data" states; null for words that are not its own. #}
 {% macro ground_of_label(label) -%}
     case regexp_replace(replace(lower(trim({{ label }})), '–', '-'), '\s+', ' ', 'g')
         when 'freely given consent from contact' then 'express_consent'
@@ -75,5 +85,7 @@
         when 'legitimate interest - existing customer' then 'relationship'
         when 'legitimate interest - other' then 'relationship'
         when 'performance of a contract' then 'relationship'
+        when 'not applicable' then 'none'
+        when '' then 'none'
     end
 {%- endmacro %}

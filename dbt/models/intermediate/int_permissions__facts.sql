@@ -32,7 +32,7 @@ refused_flags as (
     {{ refused_by_columns('versions') }}
 ),
 
--- A contact may have several labels.
+-- A contact may have several labels; next to one that is not known none of them counts.
 labels as (
     select
         record_key,
@@ -45,7 +45,11 @@ labels as (
 ),
 
 grounds as (
-    select *, {{ ground_of_label('label') }} as ground from labels
+    select
+        *,
+        {{ ground_of_label('label') }} as ground
+    from labels
+    qualify bool_and(ground is not null) over (partition by record_key, exported_at, legal_basis)
 ),
 
 listed as (
@@ -114,7 +118,7 @@ facts as (
         null,
         null
     from grounds
-    where ground is not null
+    where ground <> 'none'
     group by record_key, source, ground, legal_basis
     union all
     select
