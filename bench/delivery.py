@@ -25,7 +25,7 @@ from pathlib import Path
 from typing import Final
 
 from bench.delivery_ledger import ledger_figures
-from bench.delivery_world import KEY, SENDER, approved, make_touch
+from bench.delivery_world import KEY, SENDER, approved, link_of, make_touch
 from bench.measure import run_measured
 from bench.rows import BENCH_DIR, ROOT, Origin, Row, make_row, origin, write_suite
 from bench.table import show
@@ -200,7 +200,7 @@ def _outgoing(number: int, now: datetime) -> OutgoingTouch:
         subject=touch.draft.subject,
         text=touch.draft.text,
         html=touch.draft.html,
-        unsubscribe_url=f"https://acme.example/u?t={touch.touch_id}",
+        unsubscribe_url=link_of(touch.touch_id),
         date=now,
         expires_at=touch.expires_at,
     )

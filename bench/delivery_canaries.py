@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from datetime import timedelta
 from typing import Final
 
-from bench.delivery_world import NOON, SENDER, accept, make_touch
+from bench.delivery_world import NOON, SENDER, accept, link_of, make_touch
 from recovery.delivery.claim import Claim
 from recovery.delivery.handle import Hands, SlicePace, allow_all, handle
 from recovery.delivery.words import ClaimedTouch
@@ -115,5 +115,5 @@ def _claimed(number: int) -> ClaimedTouch:
         subject=draft.subject,
         text=draft.text,
         html=draft.html,
-        extra=json.dumps({"unsubscribe_url": f"https://acme.example/u?t={touch.touch_id}"}),
+        extra=json.dumps({"unsubscribe_url": link_of(touch.touch_id)}),
     )

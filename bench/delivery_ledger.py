@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import tempfile
 import time
@@ -17,7 +18,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import sqlalchemy as sa
 
-from bench.delivery_world import make_touch
+from bench.delivery_world import link_of, make_touch
 from bench.rows import Origin, Row, make_row
 from recovery.delivery.claim import claim_group
 from recovery.ledger import CONTENTS_SCHEMA, TOUCHES_SCHEMA, open_ledger
@@ -111,7 +112,7 @@ def _words(count: int, now: datetime) -> pa.Table:
         {
             "kind": "touch", "ref_id": touch.touch_id, "person_id": touch.person_id, "address": touch.draft.to_address,
             "subject": touch.draft.subject, "text": touch.draft.text, "html": touch.draft.html,
-            "extra": '{"unsubscribe_url": "https://acme.example/u?t=1"}', "created_at": now,
+            "extra": json.dumps({"unsubscribe_url": link_of(touch.touch_id)}), "created_at": now,
         }
         for touch in map(make_touch, range(count))
     ]  # fmt: skip

@@ -46,6 +46,11 @@ class Clock:
         self.now += timedelta(seconds=seconds)
 
 
+def link_of(name: str) -> str:
+    """Link for unsubscribing of a touch, which its words name too."""
+    return f"https://acme.example/u?t={name}"
+
+
 def make_touch(
     number: int,
     *,
@@ -60,7 +65,7 @@ def make_touch(
     name = f"t{number:07d}-{step}"
     canary = f"canary-{number:07d}"
     to = address if address is not None else f"lead{number}@people.example"
-    subject, text, html = f"About {canary}", f"Hello {canary}", f"<p>Hello {canary}</p>"
+    subject, text, html = f"About {canary}", f"Hello {canary}\n\n{link_of(name)}", f"<p>Hello {canary}</p>"
     draft = Draft(channel, to, subject, text, html, content_hash(name, channel, to, subject, text, html))
     return Touch(
         touch_id=name,
@@ -112,7 +117,7 @@ def record(
         ),
         contents=contents_of(
             batch,
-            unsubscribe_link=lambda name: f"https://acme.example/u?t={name}",
+            unsubscribe_link=link_of,
             created_at=now,
             contexts=contexts,
         ),

@@ -77,7 +77,7 @@
     )
 {%- endmacro %}
 
-{# Ground that a label of HubSpot's "Legal basis for processing contact's data" states; null for words that are not its own. #}
+{# Ground that a label of HubSpot's legal basis states; null for words that are not its own. #}
 {% macro ground_of_label(label) -%}
     case regexp_replace(replace(lower(trim({{ label }})), '–', '-'), '\s+', ' ', 'g')
         when 'freely given consent from contact' then 'express_consent'

@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Final
 
+from contracts.words import Channel
 from recovery.delivery.claim import Claim, Doubt
 from recovery.delivery.words import (
     ALLOWED,
@@ -196,7 +197,10 @@ def write_out(touch: ClaimedTouch, sender: Mailbox, *, now: datetime) -> Outgoin
     if found != touch.content_sha256:
         return Settlement(touch.touch_id, TouchState.FAILED, Reason.CONTENT_CHANGED.value)
     try:
-        extra = json.loads(touch.extra)
+        link = str(json.loads(touch.extra).get("unsubscribe_url", ""))
+        # The hash covers the words, and the words name the link.
+        if touch.channel is Channel.EMAIL and link not in (touch.text or "").split():
+            return Settlement(touch.touch_id, TouchState.FAILED, Reason.CONTENT_CHANGED.value)
         return OutgoingTouch(
             touch_id=touch.touch_id,
             idempotency_key=touch.idempotency_key,
@@ -207,7 +211,7 @@ def write_out(touch: ClaimedTouch, sender: Mailbox, *, now: datetime) -> Outgoin
             subject=touch.subject,
             text=touch.text,
             html=touch.html,
-            unsubscribe_url=str(extra.get("unsubscribe_url", "")),
+            unsubscribe_url=link,
             date=now,
             expires_at=touch.expires_at,
             sender_id=touch.sender_id,

@@ -7,6 +7,7 @@ from datetime import UTC
 from typing import Any, Final, Literal
 
 import orjson
+import phonenumbers
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError
 
 from contracts.words import Channel
@@ -129,11 +130,19 @@ def _address(given: str | None) -> str | None:
     if given is None or "@" in given:
         return given
     digits = "".join(character for character in given if character.isdecimal())
-    if digits.startswith("00"):
-        digits = digits[2:]
-    elif not given.strip().removeprefix("tel:").startswith("+") and (len(digits) < _FULL or digits.startswith("0")):
+    is_marked = digits.startswith("00") or given.strip().removeprefix("tel:").startswith("+")
+    digits = digits.removeprefix("00")
+    if not _SHORTEST <= len(digits) <= _LONGEST or not (is_marked or _is_international(digits)):
         return None
-    return f"+{digits}" if _SHORTEST <= len(digits) <= _LONGEST else None
+    return f"+{digits}"
+
+
+def _is_international(digits: str) -> bool:
+    """Whether digits without a sign are a number that some country has given out, its code before it."""
+    try:
+        return len(digits) >= _FULL and phonenumbers.is_valid_number(phonenumbers.parse(f"+{digits}"))
+    except phonenumbers.NumberParseException:
+        return False
 
 
 def _channel(data: EventData) -> Channel | None:

@@ -18,7 +18,7 @@ def test_w1_no_foreign_canary_in_groups_of_one_to_a_thousand() -> None:
     assert foreign_canaries(10_000) == (0, 0)
 
 
-@pytest.mark.parametrize("column", ["address", "subject", "text", "html"])
+@pytest.mark.parametrize("column", ["address", "subject", "text", "html", "extra"])
 def test_w1_words_of_another_touch_do_not_fit(ledger: Ledger, engine: sa.Engine, column: str) -> None:
     from datetime import timedelta
 

@@ -19,6 +19,8 @@ from recovery.inbound.payload import parse_payload
         ("tel:+49-30-123456", "+4930123456"),
         ("(212) 555-0100", None),
         ("030 1234567890", None),
+        ("13812345678", None),  # a mobile number inside China, no number of +1
+        ("8613812345678", "+8613812345678"),
         ("+1", None),
         ("Ann@X.example", "Ann@X.example"),
     ],
