@@ -89,12 +89,13 @@ def _skipped(facts: dict[str, Any]) -> Table:
 
 
 def _exposure(facts: dict[str, Any]) -> Table:
+    from pipelines.campaigns.cost import exposed_words
+
     law = Table(title="Worst-case legal exposure, were every message unlawful")
     for column in ("messages", "at most", "law"):
         law.add_column(column, justify="left" if column == "law" else "right")
     for row in facts["exposure"]:
-        amount = f"{row['amount']:,.0f} {row['currency']}{' in all' if row['is_cap'] else ''}"
-        law.add_row(f"{row['messages']:,}", amount, row["law"])
+        law.add_row(f"{row['messages']:,}", exposed_words(row), row["law"])
     return law
 
 

@@ -88,8 +88,10 @@ class Settings(BaseSettings):
     )
     approve_up_to_touches: int = Field(1_000, ge=0, description="larger batches wait for a human's approval")
     approve_up_to_cost: float = Field(1_000.0, ge=0, description="costlier batches wait for a human's approval")
-    approve_up_to_exposure: float = Field(
-        100_000_000.0, ge=0, description="batches of more worst-case legal exposure (USD) wait for a human's approval"
+    approve_up_to_exposure: dict[str, float] = Field(
+        {"USD": 1e8, "CAD": 1e9, "GBP": 2e7, "EUR": 2.5e7, "AUD": 1e7},
+        description="batches of more worst-case legal exposure wait for a human's approval, by currency; one that is "
+        "not named waits, XXX names countries without a figure on record",
     )
     approve_defect_rate: float = Field(
         0.05, gt=0, lt=1, description="highest bound on defects at which a read sample approves a batch"

@@ -6,6 +6,7 @@ from typing import Any, Final
 import dagster as dg
 
 from contracts.published import PublishedManifest, publish, read_manifest
+from pipelines.campaigns.cost import exposed_words
 from pipelines.campaigns.inputs import has_people, input_fingerprint, open_day_ledger, read_inputs
 from pipelines.campaigns.ledger_inputs import reading_of
 from pipelines.campaigns.standing import (
@@ -83,11 +84,7 @@ def campaign_plan(context: dg.AssetExecutionContext, engine: Engine) -> dg.Mater
 def exposure_table(facts: dict[str, Any]) -> str:
     """Worst-case legal exposure as Markdown."""
     lines = ["| messages | at most | law |", "|---:|---:|---|"]
-    lines += [
-        f"| {row['messages']:,} | {row['amount']:,.0f} {row['currency']}{' in all' if row['is_cap'] else ''} "
-        f"| {row['law']} |"
-        for row in facts.get("exposure", [])
-    ]
+    lines += [f"| {row['messages']:,} | {exposed_words(row)} | {row['law']} |" for row in facts.get("exposure", [])]
     return "\n".join(lines)
 
 
@@ -191,7 +188,6 @@ def empty_facts() -> dict[str, Any]:
         "cost_words": 0.0,
         "agent_minutes": 0.0,
         "exposure": [],
-        "exposure_usd": 0.0,
         "expected": 0.0,
         "expected_unit": "reactivations",
         "expected_reactivations_handled_as_usual": 0.0,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Mapping
 from datetime import date
 from typing import Any, Final
@@ -34,8 +35,8 @@ from recovery.tokens import load_key
 _MENDABLE: Final = ("no_address", "country_unknown", "country_conflict", "time_zone_unknown", "hard_bounced")
 # What an approver sees of the plan, kept with the batch.
 _KEPT_FACTS: Final = (
-    "planned", "held_out", "by_channel", "cost", "agent_minutes", "exposure", "exposure_usd", "expected",
-    "expected_unit", "power", "skipped", "mail",
+    "planned", "held_out", "by_channel", "cost", "agent_minutes", "exposure", "expected", "expected_unit",
+    "power", "skipped", "mail",
 )  # fmt: skip
 _UPDATES_SQL: Final = f"""
     select
@@ -159,11 +160,14 @@ def approve_by_itself(engine: Engine, record: BatchRecord, ledger: Ledger) -> st
         cost=settings.approve_up_to_cost,
         exposure=settings.approve_up_to_exposure,
     )
+    exposed: Counter[str] = Counter()
+    for row in facts.get("exposure", []):
+        exposed[row["currency"]] += row["amount"]
     why = bulk_objection(settings, ledger, record.as_of_date) or passes_by_itself(
         thresholds,
         touches=record.planned,
         cost=float(facts.get("cost") or 0.0),
-        exposure=float(facts.get("exposure_usd") or 0.0),
+        exposure=exposed,
     )
     if why is None:
         approve(

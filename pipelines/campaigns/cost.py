@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping
 from typing import Any
 
 import pandas as pd
@@ -11,7 +12,14 @@ import pyarrow.compute as pc
 
 from contracts.settings import Settings
 from contracts.words import Channel
-from recovery.delivery.exposure import exposure, usd
+from recovery.delivery.exposure import NO_FIGURE, exposure
+
+
+def exposed_words(row: Mapping[str, Any]) -> str:
+    """Amount of a line of `exposure` among the facts of a plan."""
+    if row["currency"] == NO_FIGURE:
+        return "unknown"
+    return f"{row['amount']:,.0f} {row['currency']}{' in all' if row['is_cap'] else ''}"
 
 
 def cost_facts(table: pa.Table, people: pd.DataFrame, settings: Settings) -> dict[str, Any]:
@@ -49,5 +57,4 @@ def cost_facts(table: pa.Table, people: pd.DataFrame, settings: Settings) -> dic
             }
             for line in lines
         ],
-        "exposure_usd": usd(lines),
     }

@@ -5,7 +5,7 @@ from datetime import timedelta
 
 import dagster as dg
 
-from contracts.errors import RecoveryError
+from contracts.errors import BadInputError, RecoveryError
 from pipelines.campaigns.inputs import open_day_ledger
 from pipelines.campaigns.sending import Sending, approve_batch, complaint_warnings, standing_batches, summary_table
 from pipelines.failures import readable
@@ -21,7 +21,7 @@ class SendConfig(dg.Config):
         send: false shows what would be sent and sends nothing.
         batch_id: this batch only; empty takes every approved one.
         approve_sha256: approve this batch first; the whole hash, or its first 16 digits or more.
-        approved_by: who approves.
+        approved_by: who approves; an approval bears a name.
         wait_minutes: how long to wait for touches that are not due yet.
     """
 
@@ -39,9 +39,7 @@ def send_approved_batches(context: dg.OpExecutionContext, engine: Engine, config
     troubles: Mapping[str, RecoveryError] = {}
     with open_day_ledger(engine.settings) as ledger:
         if config.approve_sha256:
-            approve_batch(
-                engine, ledger, config.batch_id, sha256=config.approve_sha256, by=config.approved_by or "launchpad"
-            )
+            approve_batch(engine, ledger, config.batch_id, sha256=config.approve_sha256, by=_named(config))
         if config.send:
             order = Order(batch_id=config.batch_id or None, patience=timedelta(minutes=config.wait_minutes))
             with Sending(engine, order.batch_id) as sending:
@@ -54,6 +52,17 @@ def send_approved_batches(context: dg.OpExecutionContext, engine: Engine, config
         context.log.error("%s: %s", name, trouble)
     if troubles:
         raise next(iter(troubles.values()))
+
+
+def _named(config: SendConfig) -> str:
+    name = config.approved_by.strip()
+    if not name:
+        raise BadInputError(
+            "An approval bears the name of who gives it.",
+            where="launchpad, approved_by",
+            remedy="Write your name there and launch again.",
+        )
+    return name
 
 
 @dg.job(

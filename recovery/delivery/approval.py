@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import uuid
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final
@@ -15,6 +15,7 @@ from contracts.errors import PermanentError
 from contracts.words import Arm
 from recovery.batch import BatchHead, DigestLine, batch_digest
 from recovery.delivery.control import move_batch
+from recovery.delivery.exposure import NO_FIGURE
 from recovery.delivery.words import TouchState
 from recovery.ledger import schema as tables
 from recovery.ledger.audit import AuditEntry, append_audit
@@ -54,25 +55,35 @@ class Thresholds:
     Attributes:
         touches: most touches.
         cost: most cost, reporting currency.
-        exposure: most worst-case exposure, reporting currency; see `recovery.delivery.exposure`.
+        exposure: most worst-case exposure by currency, see `recovery.delivery.exposure`; no currency that is not named
+            passes.
         defect_rate: highest bound at which a sample approves.
     """
 
     touches: int
     cost: float
-    exposure: float
+    exposure: Mapping[str, float]
     defect_rate: float = 0.05
 
 
-def passes_by_itself(thresholds: Thresholds, *, touches: int, cost: float, exposure: float) -> str | None:
-    """Why a batch needs a human, or None."""
-    for name, value, most in (
-        ("touches", touches, thresholds.touches),
-        ("cost", cost, thresholds.cost),
-        ("worst-case exposure", exposure, thresholds.exposure),
-    ):
+def passes_by_itself(thresholds: Thresholds, *, touches: int, cost: float, exposure: Mapping[str, float]) -> str | None:
+    """Why a batch needs a human, or None.
+
+    Args:
+        thresholds: what passes without one.
+        touches: to be made.
+        cost: of sending, reporting currency.
+        exposure: worst-case legal exposure by currency.
+    """
+    for name, value, most in (("touches", touches, thresholds.touches), ("cost", cost, thresholds.cost)):
         if value > most:
             return f"{name} {value:,.0f} above {most:,.0f}"
+    for currency, value in sorted(exposure.items()):
+        if currency not in thresholds.exposure:
+            unnamed = "no figure is on record for a country" if currency == NO_FIGURE else f"{value:,.0f} {currency}"
+            return f"worst-case exposure ({unnamed}) in a currency without a threshold"
+        if value > thresholds.exposure[currency]:
+            return f"worst-case exposure {value:,.0f} {currency} above {thresholds.exposure[currency]:,.0f}"
     return None
 
 

@@ -8,6 +8,7 @@ from typing import Final
 
 from contracts.words import Channel
 
+NO_FIGURE: Final = "XXX"  # ISO 4217: no currency
 _EEA: Final = frozenset(
     (
         "AT", "BE", "BG", "HR", "CY", "CZ", "DK", "EE", "FI", "FR", "DE", "GR", "HU", "IS", "IE", "IT", "LV", "LI",
@@ -24,7 +25,7 @@ class Line:
         law: short name and source.
         messages: how many fall under it.
         amount: most that they could cost, in `currency`.
-        currency: ISO code.
+        currency: ISO 4217; `XXX` (no currency) where no figure is on record.
         is_cap: a ceiling for the whole infringement, whatever the number of messages.
     """
 
@@ -45,9 +46,14 @@ class _Law:
 
 _CAN_SPAM: Final = _Law("CAN-SPAM, per e-mail (15 U.S.C. 7706; 16 CFR 1.98)", 53_088, "USD")
 _TCPA: Final = _Law("TCPA, per wilful text or call (47 U.S.C. 227(b)(3))", 1_500, "USD")
+_UTR: Final = _Law("Canadian call rules, per violation of a corporation (S.C. 1993, c. 38, s. 72.01)", 15_000, "CAD")
 _CASL: Final = _Law("CASL, per violation of an organisation (S.C. 2010, c. 23, s. 20)", 10_000_000, "CAD")
 _PECR: Final = _Law("PECR and UK GDPR, or 4 % of turnover (DPA 2018, s. 157)", 17_500_000, "GBP", is_cap=True)
 _SPAM_ACT: Final = _Law("Spam Act 2003, s. 25, per day: 10,000 penalty units of A$330", 3_300_000, "AUD", is_cap=True)
+_DNCR: Final = _Law(
+    "Do Not Call Register Act 2006, s. 25, per day: 10,000 penalty units of A$330", 3_300_000, "AUD", is_cap=True
+)
+_UNKNOWN: Final = _Law("no figure on record for the country", 0, NO_FIGURE)
 _GDPR: Final = _Law("GDPR, or 4 % of turnover (Art. 83(5))", 20_000_000, "EUR", is_cap=True)
 
 
@@ -75,14 +81,9 @@ def _law(country: str | None, channel: Channel) -> _Law | None:
     if country == "US":
         return _CAN_SPAM if channel is Channel.EMAIL else _TCPA
     if country == "CA":
-        return _CASL if channel in (Channel.EMAIL, Channel.SMS) else None
+        return _CASL if channel in (Channel.EMAIL, Channel.SMS) else _UTR
     if country == "GB":
         return _PECR
     if country == "AU":
-        return _SPAM_ACT if channel in (Channel.EMAIL, Channel.SMS) else None
-    return _GDPR if country in _EEA else None
-
-
-def usd(lines: tuple[Line, ...]) -> float:
-    """Sum of the lines in US dollars; what is compared with the threshold of automatic approval."""
-    return sum(line.amount for line in lines if line.currency == "USD")
+        return _SPAM_ACT if channel in (Channel.EMAIL, Channel.SMS) else _DNCR
+    return _GDPR if country in _EEA else _UNKNOWN

@@ -47,7 +47,7 @@ def test_logs_of_a_plan_a_delivery_and_an_answer_name_nobody(
         world.settings = {
             "sinks": {"email": "smtp"}, "smtp_host": "127.0.0.1", "smtp_port": bag.port, "smtp_security": "none",
             "sending_allowed": True, "approve_up_to_touches": 1_000, "approve_up_to_cost": 1e6,
-            "approve_up_to_exposure": 1e9, "capacity_call": 0,
+            "approve_up_to_exposure": {"USD": 1e9}, "capacity_call": 0,
         }  # fmt: skip
         world.write()
         assert world.run().success  # through Dagster, whose own logs stand beside ours

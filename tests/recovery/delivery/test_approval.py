@@ -26,7 +26,7 @@ from recovery.delivery.approval import (
 from recovery.delivery.claim import claim_group
 from recovery.delivery.control import cancel_batch
 from recovery.delivery.counts import count_batch, count_waiting
-from recovery.delivery.exposure import exposure, usd
+from recovery.delivery.exposure import exposure
 from recovery.delivery.words import TouchState
 from recovery.ledger import BatchState, Ledger
 from recovery.ledger.audit import verify_chain
@@ -34,7 +34,7 @@ from recovery.ledger.engine import reading, writing
 from recovery.ledger.schema import metadata
 
 TABLES = metadata.tables
-THRESHOLDS = Thresholds(touches=100, cost=50.0, exposure=1_000.0)
+THRESHOLDS = Thresholds(touches=100, cost=50.0, exposure={"USD": 1_000.0, "CAD": 5.0})
 
 
 def recorded(ledger: Ledger, count: int = 12) -> Batch:
@@ -169,15 +169,22 @@ def test_other_rules_or_another_model_refuse(ledger: Ledger, engine: sa.Engine, 
     assert not is_open_to_workers(engine, batch)
 
 
-@given(st.integers(0, 200), st.floats(0, 100), st.floats(0, 2_000))
-def test_only_a_batch_below_every_threshold_passes_by_itself(touches: int, cost: float, exposed: float) -> None:
+@given(
+    st.integers(0, 200),
+    st.floats(0, 100),
+    st.dictionaries(st.sampled_from(["USD", "CAD", "EUR", "XXX"]), st.floats(0, 2_000)),
+)
+def test_only_a_batch_below_every_threshold_passes_by_itself(
+    touches: int, cost: float, exposed: dict[str, float]
+) -> None:
     why = passes_by_itself(THRESHOLDS, touches=touches, cost=cost, exposure=exposed)
-    assert (why is None) == (touches <= 100 and cost <= 50 and exposed <= 1_000)
+    is_low = exposed.get("USD", 0) <= 1_000 and exposed.get("CAD", 0) <= 5 and not {"EUR", "XXX"} & set(exposed)
+    assert (why is None) == (touches <= 100 and cost <= 50 and is_low)
 
 
 def test_zero_thresholds_leave_everything_to_humans() -> None:
-    nothing = Thresholds(touches=0, cost=0.0, exposure=0.0)
-    assert passes_by_itself(nothing, touches=1, cost=0.0, exposure=0.0) == "touches 1 above 0"
+    nothing = Thresholds(touches=0, cost=0.0, exposure={})
+    assert passes_by_itself(nothing, touches=1, cost=0.0, exposure={}) == "touches 1 above 0"
 
 
 @given(st.integers(1, 120), st.data())
@@ -235,6 +242,7 @@ def test_worst_case_exposure_counts_each_law_once_per_message() -> None:
             ("US", Channel.EMAIL): 1_000, ("US", Channel.SMS): 2, ("US", Channel.CALL): 3, ("CA", Channel.EMAIL): 2,
             ("GB", Channel.EMAIL): 5, ("DE", Channel.EMAIL): 4, ("FR", Channel.EMAIL): 1, (None, Channel.EMAIL): 9,
             ("US", Channel.CRM_TASK): 50, ("AU", Channel.EMAIL): 7,
+            ("CA", Channel.CALL): 2, ("AU", Channel.CALL): 3, ("BR", Channel.EMAIL): 1,
         }
     )  # fmt: skip
     found = {line.law.partition(",")[0].partition(" ")[0]: line for line in lines}
@@ -244,10 +252,11 @@ def test_worst_case_exposure_counts_each_law_once_per_message() -> None:
     assert (found["PECR"].amount, found["PECR"].currency, found["PECR"].is_cap) == (17_500_000, "GBP", True)  # G-09
     assert (found["GDPR"].messages, found["GDPR"].amount) == (5, 20_000_000)
     assert (found["Spam"].messages, found["Spam"].amount, found["Spam"].currency) == (7, 3_300_000, "AUD")
-    assert usd(lines) == 53_088_000 + 7_500
+    assert (found["Canadian"].messages, found["Canadian"].amount) == (2, 30_000)
+    assert (found["Do"].messages, found["Do"].amount, found["Do"].is_cap) == (3, 3_300_000, True)
+    assert (found["no"].messages, found["no"].currency) == (10, "XXX"), "Brazil, and a country that nobody knows"
     assert lines[0].law.startswith("CAN-SPAM"), "most messages first"
 
 
 def test_nothing_to_send_exposes_to_nothing() -> None:
     assert exposure({}) == ()
-    assert usd(()) == 0
