@@ -1,4 +1,4 @@
-"""`recovery status`, `doctor`, `map`: look before you act."""
+"""`recovery status`, `doctor`, `audit`, `map`: look before you act."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from rich.table import Table
 
 from cli.console import out
 from cli.workspace import Workspace, find_workspace
-from contracts.errors import SettingError
+from contracts.errors import PermanentError, SettingError
 from contracts.summary import RunSummary
 from pipelines.resources import PROJECT_ROOT, Engine
 
@@ -21,6 +21,7 @@ def register(app: typer.Typer) -> None:
     """Add the commands to the application."""
     app.command("status")(status)
     app.command("doctor")(doctor)
+    app.command("audit")(audit)
     app.command("map")(map_file)
 
 
@@ -82,6 +83,35 @@ def doctor(
     out.print(table)
     if any(found.state == "bad" for found in findings):
         raise typer.Exit(1)
+
+
+def audit(
+    sources: Annotated[Path | None, typer.Option("--sources", help="sources.yml; default: the configured one.")] = None,
+) -> None:
+    """Recompute the ledger's audit chain and compare every statement about permission with it; exits 1 on any doubt."""
+    from pipelines.campaigns.inputs import open_day_ledger
+    from recovery.ledger.audit import verify_chain
+    from recovery.ledger.engine import reading
+    from recovery.ledger.seals import verify_seals
+
+    with open_day_ledger(find_workspace(sources).engine.settings) as ledger, reading(ledger.engine) as connection:
+        chain, seals = verify_chain(connection), verify_seals(connection)
+    table = Table(title="Audit of the ledger")
+    for column in ("what", "rows", "result"):
+        table.add_column(column, justify="right" if column == "rows" else "left")
+    broken = "at its end" if chain.broken_at is None else f"at entry {chain.broken_at:,}"
+    follows = "each follows from the one before" if chain.is_whole else f"[red]does not follow {broken}[/red]"
+    table.add_row("chain", f"{chain.rows:,}", follows)
+    for seal in seals:
+        same = "as they were written" if seal.is_whole else f"[red]not the {seal.sealed:,} that were written[/red]"
+        table.add_row(seal.table.replace("_", " "), f"{seal.rows:,}", same)
+    out.print(table)
+    if not (chain.is_whole and all(seal.is_whole for seal in seals)):
+        raise PermanentError(
+            "Something in the ledger was changed, dropped or slipped in.",
+            where="ledger",
+            remedy="Pause delivery (`recovery pause`), keep this ledger, and compare with the last backup.",
+        )
 
 
 def map_file(

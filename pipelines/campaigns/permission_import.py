@@ -23,6 +23,7 @@ from recovery.ledger import schema as tables
 from recovery.ledger.audit import AuditEntry, append_audit
 from recovery.ledger.bulk import insert_rows
 from recovery.ledger.engine import writing
+from recovery.ledger.seals import insert_sealed_rows
 from recovery.permission.book import read_families
 from recovery.permission.sets import read_sets
 from recovery.rights.parting import share_refusals
@@ -191,8 +192,8 @@ def import_permissions(
     with writing(ledger.engine) as ledger_connection:
         report = ImportReport(
             statements=statements,
-            suppressions=_insert(ledger_connection, "suppressions", suppressions),
-            events=_insert(ledger_connection, "permission_events", events),
+            suppressions=insert_sealed_rows(ledger_connection, tables.suppressions, suppressions, at=now),
+            events=insert_sealed_rows(ledger_connection, tables.permission_events, events, at=now),
             merges=_insert_aliases(ledger_connection, aliases, now),
         )
         if report.suppressions or report.events or report.merges:

@@ -18,6 +18,7 @@ from recovery.ledger import schema as tables
 from recovery.ledger.audit import AuditEntry, append_audit
 from recovery.ledger.engine import writing
 from recovery.ledger.plain import run_many
+from recovery.ledger.seals import insert_sealed
 
 
 def mark_group(
@@ -66,13 +67,6 @@ _ATTEMPT: Final = """
         sink = excluded.sink, outcome = excluded.outcome, code = excluded.code, provider_id = excluded.provider_id,
         at = excluded.at
 """
-# The same mark a second time, after a lost connection, adds nothing.
-_SUPPRESS: Final = """
-    insert into suppressions
-        (suppression_id, address_hash, person_id, sender_id, channel, reason, source, since, recorded_at)
-    values (?, ?, ?, ?, ?, ?, ?, ?, ?)
-    on conflict (suppression_id) do nothing
-"""
 
 
 def _settle(connection: sa.Connection, claim: Claim, settlements: Sequence[Settlement], now: datetime) -> int:
@@ -108,21 +102,22 @@ def _suppress(connection: sa.Connection, claim: Claim, settlements: Sequence[Set
     bounced = {s.touch_id for s in settlements if s.suppresses}
     reason, source = SuppressionReason.HARD_BOUNCE.value, f"sink:{claim.sink}"
     rows = [
-        (
-            uuid.uuid5(uuid.NAMESPACE_OID, f"{touch.touch_id}:{claim.claim_id}").hex,
-            touch.address_hash,
-            touch.person_id,
-            touch.sender_id,
-            touch.channel.value,
-            reason,
-            source,
-            now,
-            now,
-        )
+        {
+            # The same mark a second time, after a lost connection, adds nothing.
+            "suppression_id": uuid.uuid5(uuid.NAMESPACE_OID, f"{touch.touch_id}:{claim.claim_id}").hex,
+            "address_hash": touch.address_hash,
+            "person_id": touch.person_id,
+            "sender_id": touch.sender_id,
+            "channel": touch.channel.value,
+            "reason": reason,
+            "source": source,
+            "since": now,
+            "recorded_at": now,
+        }
         for touch in claim.touches
         if touch.touch_id in bounced and touch.address_hash
     ]
-    run_many(connection, _SUPPRESS, rows)
+    insert_sealed(connection, tables.suppressions, rows, at=now)
 
 
 def give_back(engine: sa.Engine, claim_id: str) -> int:

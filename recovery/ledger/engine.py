@@ -14,7 +14,7 @@ from sqlalchemy.pool import NullPool, QueuePool
 from contracts.errors import BusyError, PassingError, PermanentError, SettingError
 from recovery.failpoints import reach
 
-HEAD: Final = "0003"
+HEAD: Final = "0004"
 _LOCK_SECONDS: Final = 60.0
 # Any fixed number: serialises migrations of one PostgreSQL database.
 _ADVISORY_LOCK: Final = 5_202_611

@@ -16,6 +16,7 @@ import sqlalchemy as sa
 
 from contracts.words import Basis, SuppressionReason
 from recovery.ledger import schema as tables
+from recovery.ledger.seals import insert_sealed
 from recovery.permission.facts import Stance
 from recovery.permission.history import Statement
 from recovery.permission.sets import read_sets
@@ -110,8 +111,14 @@ def _record(connection: sa.Connection, entries: Iterable[Entry], *, now: datetim
             refusals.append(_suppression(entry, now))
         else:
             others.append(_event(entry, now, is_lead_originated))
-    new = _insert(connection, tables.suppressions, "suppression_id", refusals)
-    return new + _insert(connection, tables.permission_events, "event_id", others)
+    return sum(
+        # Two entries may say the same.
+        insert_sealed(connection, table, list({row[key]: row for row in rows}.values()), at=now)
+        for table, key, rows in (
+            (tables.suppressions, "suppression_id", refusals),
+            (tables.permission_events, "event_id", others),
+        )
+    )
 
 
 def _suppression(entry: Entry, now: datetime) -> dict[str, Any]:
@@ -140,20 +147,6 @@ def _event(entry: Entry, now: datetime, is_lead_originated: bool) -> dict[str, A
 def _digest(*parts: object) -> str:
     text = "\x1f".join("" if part is None else str(part) for part in parts)
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:32]
-
-
-def _insert(connection: sa.Connection, table: sa.Table, key: str, rows: list[dict[str, Any]]) -> int:
-    unique = {row[key]: row for row in rows}
-    known = {row[0] for row in read_sets(connection, table, {key: list(unique)}, columns=(key,))}
-    new = [row for identifier, row in unique.items() if identifier not in known]
-    if new:
-        # Somebody else may have written the same statement since the look.
-        clash = sa.text(
-            f"insert into {table.name} ({', '.join(new[0])}) values ({', '.join(f':{name}' for name in new[0])}) "
-            f"on conflict ({key}) do nothing"
-        ).bindparams(*(sa.bindparam(name, type_=table.c[name].type) for name in new[0]))
-        connection.execute(clash, new)
-    return len(new)
 
 
 def read_known(

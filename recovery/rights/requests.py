@@ -17,6 +17,7 @@ from recovery.ledger import schema as tables
 from recovery.ledger.audit import AuditEntry, append_audit
 from recovery.ledger.engine import reading, writing
 from recovery.ledger.schema_access import api_activities, api_answers
+from recovery.ledger.seals import insert_sealed
 from recovery.permission.book import Entry, read_families, record_words, standing_merges
 from recovery.permission.facts import Stance
 from recovery.rights.asking import RequestKind, write_request
@@ -233,8 +234,7 @@ def erase_from_ledger(
              "reason": "objection", "source": "erasure", "since": now, "recorded_at": now}
             for hashed, channel in suppress
         ]  # fmt: skip
-        if rows:
-            connection.execute(sa.insert(tables.suppressions), rows)
+        insert_sealed(connection, tables.suppressions, rows, at=now)
         record_words(connection, _objections(people, sender_id, now), now=now)
         entry = AuditEntry("people_erased", f"{len(people.person_ids)} people", {"people": sorted(people.person_ids)})
         append_audit(connection, [entry], at=now)

@@ -7,6 +7,7 @@ import os
 import signal
 import socket
 import threading
+from datetime import datetime
 
 import pytest
 import sqlalchemy as sa
@@ -316,3 +317,18 @@ def test_a_bulk_sender_without_its_dns_facts_sends_nothing(
         house.set(sender_dns=dns | {"by": "ann", "on": "2026-06-01"})
         assert house.run("batches", "--resume", name).code == 0
         assert "This run: 17 sent." in house.run("deliver", "--send").text
+
+
+def test_the_audit_is_green_until_a_statement_is_changed(house: Installation) -> None:
+    planned(house)
+    engine = make_engine(house.settings.ledger_sqlalchemy_url)
+    entry = Entry("email", Stance.REFUSED, "opt_out", "form", address_hash="h")
+    with writing(engine) as connection:
+        record_words(connection, [entry], now=datetime(2026, 6, 1, 5))
+    engine.dispose()
+    told = house.run("audit")
+    assert told.code == 0, told.text
+    assert "as they were written" in told.text
+    change(house, "drop trigger keep_suppressions_from_delete")
+    change(house, "delete from suppressions where address_hash = 'h'")
+    refused(house.run("audit"), "changed, dropped or slipped in", "Pause delivery")
