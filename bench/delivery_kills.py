@@ -216,6 +216,31 @@ def failpoint_kills(ground: Ground, *, most: int | None = None) -> list[Fate]:
     return fates
 
 
+def crowd_runs(ground: Ground, *, runs: int, seed: int = 7) -> list[Fate]:
+    """Runs in which two schedulers with all their workers deliver at once, and one of them is killed at some moment."""
+    draw = random.Random(seed)
+    fates = []
+    for number in range(runs):
+        moment = draw.uniform(0.05, 1.5)
+
+        def work(place: Path, moment: float = moment) -> bool:
+            other = os.fork()
+            if other == 0:
+                try:
+                    deliver(place, ground.port, workers=ground.workers)
+                except BaseException as error:  # noqa: BLE001 - the parent looks at the exit code
+                    sys.stderr.write(f"{error!r}\n")
+                    os._exit(1)
+                os._exit(0)
+            was_killed = in_child(lambda: deliver(place, ground.port, workers=ground.workers), kill_after=moment)
+            if os.waitstatus_to_exitcode(os.waitpid(other, 0)[1]):
+                raise RuntimeError("the other delivery failed")
+            return was_killed
+
+        fates.append(ground.run(f"crowd{number}", f"{moment:.3f} s", work))
+    return fates
+
+
 def main() -> None:
     """Print one JSON list of fates."""
     parser = argparse.ArgumentParser()
@@ -223,12 +248,16 @@ def main() -> None:
     parser.add_argument("--runs", type=int, default=0, help="random kills; 0 kills at every failpoint")
     parser.add_argument("--touches", type=int, default=2_500)
     parser.add_argument("--workers", type=int, default=2)
+    parser.add_argument("--crowd", action="store_true", help="two schedulers at once in each run")
     options = parser.parse_args()
     batch_id = make_template(options.folder / "template.sqlite", options.touches)
     record = options.folder / "bag.txt"
     with running_bag(record) as port:
         ground = Ground(options.folder, port, record, batch_id, options.workers)
-        fates = random_kills(ground, runs=options.runs) if options.runs else failpoint_kills(ground)
+        if options.crowd:
+            fates = crowd_runs(ground, runs=options.runs)
+        else:
+            fates = random_kills(ground, runs=options.runs) if options.runs else failpoint_kills(ground)
     sys.stdout.write(json.dumps([asdict(fate) for fate in fates]) + "\n")
 
 

@@ -10,11 +10,15 @@ from pathlib import Path
 from typing import Any, Final
 
 from bench.delivery_canaries import foreign_canaries
+from bench.delivery_ledger import ledger_figures
 from bench.rows import ROOT, Origin, Row, make_row
 
 _RUNS: Final = 1_000
 _TOUCHES: Final = 2_500
 _WORKERS: Final = 2
+_CROWDS: Final = 50
+_CROWD: Final = 16
+_LEDGER: Final = 50_000_000
 _PEOPLE: Final = 1_000_000
 
 
@@ -45,6 +49,23 @@ def canaries(origin_: Origin, share: float) -> list[Row]:
         make_row(origin_, f"{people:,} touches: foreign canaries", [foreign], "messages", target=0),
         make_row(origin_, f"{people:,} touches: missing or doubled", [missing], "messages", target=0),
     ]
+
+
+def crowds(origin_: Origin, share: float) -> list[Row]:
+    """Two schedulers with 16 workers each on one ledger at once, one of them killed at a random moment."""
+    runs = max(1, round(_CROWDS * share))
+    fates = _fates("--crowd", "--runs", str(runs), "--touches", str(_TOUCHES), "--workers", str(_CROWD))
+    unknown = max(fate["unknown"] for fate in fates)
+    name = f"{runs:,} crowds of 2 x {_CROWD} workers"
+    return [
+        *_verdict(origin_, name, fates),
+        make_row(origin_, f"{name}: most unknown in a run", [unknown], "touches", target=50 * _CROWD),
+    ]
+
+
+def large_ledger(origin_: Origin, share: float) -> list[Row]:
+    """Claim and opt-out on a ledger with fifty million touches."""
+    return ledger_figures(origin_, touches=max(10_000, round(_LEDGER * share)))
 
 
 def _verdict(origin_: Origin, name: str, fates: list[dict[str, Any]]) -> list[Row]:

@@ -9,10 +9,11 @@ import argparse
 from collections.abc import Callable, Sequence
 from typing import Final
 
-from bench.delivery_torture import canaries, failpoints, random_kills
+from bench.delivery_torture import canaries, crowds, failpoints, large_ledger, random_kills
 from bench.rows import Origin, Row, origin, write_suite
 from bench.serving_torture import lasting_rows, same_number_rows, schema_rows
 from bench.table import show
+from bench.torture_erasure import erasure_rows
 from bench.torture_intervals import interval_rows
 from bench.torture_permission import HISTORIES, permission_rows
 
@@ -26,6 +27,9 @@ TORTURE: Final[dict[str, Callable[[Origin, float], list[Row]]]] = {
     "delivery-kills": random_kills,
     "delivery-failpoints": failpoints,
     "delivery-canaries": canaries,
+    "delivery-crowds": crowds,
+    "delivery-ledger": large_ledger,
+    "erasure": erasure_rows,
     "intervals": interval_rows,
     "api-schema": schema_rows,
     "api-same-number": same_number_rows,

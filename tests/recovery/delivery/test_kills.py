@@ -48,3 +48,9 @@ def test_killed_at_random_moments(tmp_path: Path) -> None:
     assert sum(fate["was_killed"] for fate in killed) >= 5
     for fate in killed:
         assert_safe(fate, workers=2)
+
+
+def test_two_schedulers_with_sixteen_workers_each_send_nothing_twice(tmp_path: Path) -> None:
+    found = fates(tmp_path, "--crowd", "--touches", "1000", "--workers", "16", "--runs", "2")
+    for fate in found:
+        assert_safe(fate, workers=16)
