@@ -165,9 +165,7 @@ def test_a_reply_event_gets_its_meaning_and_other_events_stay() -> None:
 
 
 def test_ten_megabytes_are_read_like_their_beginning() -> None:
-    shapes = ("stop ", "a", "\n", "> x\n", "wrote:\n", "On ", "from: a\n", "x ", "-- \n", "https://x ", "STOP\n>",
-              "do not ", "no more ", "please me ", "remove my ", "S.T.", "unsub ")  # fmt: skip
-    for shape in shapes:
+    for shape in ("stop ", "> x\n", "wrote:\n", "from: a\n", "https://x ", "STOP\n>", "no more ", "S.T."):
         endless = shape * (10_000_000 // len(shape))
         assert len(own_words(endless)) <= 20_000
         assert read_reply(endless, subject=endless) is read_reply(endless[:20_000], subject=endless[:1_000])
