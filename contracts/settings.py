@@ -155,6 +155,9 @@ class Settings(BaseSettings):
     api_workers: int = Field(
         1, ge=1, le=64, description="processes of the scoring API; without Redis each allows its part of a limit"
     )
+    api_latency_ms: float = Field(
+        50.0, gt=0, description="acceptable milliseconds of an answer about one person or lead; slower ones are counted"
+    )
     api_per_minute: int = Field(600, ge=1, description="requests a minute of a web token's subject")
     api_jwt_issuer: str | None = Field(None, description="issuer of accepted web tokens; none are accepted without")
     api_jwt_audience: str | None = Field(None, description="audience that web tokens must name")

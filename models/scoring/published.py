@@ -36,6 +36,7 @@ class PublishedModel(BaseModel):
         anchor, anchor_version: base rate at which 50 points stand.
         definition_version: of the words and features the model was made with.
         live_since: as-of date on which it became the model in use.
+        metrics: measures of its twin on the test slice, by name.
         key_id, signature: HMAC-SHA256 over all other values.
     """
 
@@ -54,6 +55,7 @@ class PublishedModel(BaseModel):
     definition_version: str
     horizon_days: int
     live_since: date
+    metrics: dict[str, float] = {}
     key_id: str = ""
     signature: str = ""
 
@@ -141,5 +143,7 @@ def read_model(published: Path, *, key: Key, threads: int = 1) -> tuple[Publishe
 
 def _signature(pointer: PublishedModel, key: Key) -> str:
     plain = pointer.model_dump(mode="json") | {"signature": ""}
+    if not pointer.metrics:  # as it was signed before there were any
+        del plain["metrics"]
     message = b"published-model\0" + json.dumps(plain, sort_keys=True, allow_nan=False).encode()
     return hmac.new(key.secret, message, hashlib.sha256).hexdigest()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import date
+from math import isfinite
 from typing import TYPE_CHECKING
 
 from contracts.keys import MODELS, installation_key
@@ -47,6 +48,7 @@ def publish_champion(
         definition_version=DEFINITION_VERSION,
         horizon_days=record.horizon_days,
         live_since=date.fromisoformat(held.tags["promoted_as_of"]),
+        metrics={name: value for name, value in sorted(record.figures.items()) if isfinite(value)},
     )
     return publish_model(settings.published_dir, data, pointer, key=installation_key(settings.secrets_dir, MODELS))
 

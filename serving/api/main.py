@@ -62,7 +62,7 @@ def build_state(settings: Settings, *, workers: int = 1) -> ApiState:
         told=Told(partial(told_since, engine), cache / "told", lambda: source.live.as_of),
         rescorer=Rescorer(settings.published_dir),
         housekeeper=Housekeeper(lambda: forget_answers(engine, now=now().replace(tzinfo=None))),
-        figures=Figures(),
+        figures=Figures(settings.api_latency_ms / 1_000),
         usage=UsageMeter(lambda counts: add_usage(engine, counts), lambda: now().date()),
         now=now,
     )

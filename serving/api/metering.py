@@ -20,6 +20,8 @@ from recovery.access.usage import UsageKey
 _FOLDER: Final = "PROMETHEUS_MULTIPROC_DIR"  # read by prometheus_client when a worker imports it
 _BUCKETS: Final = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.0)
 FLUSH_SECONDS: Final = 5.0
+# A bulk answer is as long as what it holds.
+_ONE_BY_ONE: Final = frozenset({"score", "person_score", "person_insights", "events"})
 _log = logging.getLogger("recovery.api")
 
 
@@ -31,14 +33,22 @@ def share_figures(folder: Path) -> None:
 
 
 class Figures:
-    """Figures of one process in a registry of its own, or of all workers that share a folder (`share_figures`)."""
+    """Figures of one process in a registry of its own, or of all workers that share a folder (`share_figures`).
 
-    def __init__(self) -> None:
+    Args:
+        acceptable_seconds: an answer that takes longer counts as slow.
+    """
+
+    def __init__(self, acceptable_seconds: float = 0.05) -> None:
+        self._acceptable = acceptable_seconds
         self.registry = CollectorRegistry()
         into = self.registry
         self.requests = Counter("recovery_api_requests", "Requests.", ["route", "status"], registry=into)
         self.seconds = Histogram(
             "recovery_api_seconds", "Seconds per request.", ["route"], buckets=_BUCKETS, registry=into
+        )
+        self.slow = Counter(
+            "recovery_api_slow", f"Answers after more than {acceptable_seconds:g} seconds.", ["route"], registry=into
         )
         self.items = Counter("recovery_api_scored", "People and leads scored.", ["origin"], registry=into)
         self.model_since = _gauge("recovery_api_model_loaded_seconds", "Unix time of the state in use.", into)
@@ -54,19 +64,34 @@ class Figures:
             self._of_route[route, status] = known
         known[0].inc()
         known[1].observe(seconds)
+        if seconds > self._acceptable and route in _ONE_BY_ONE:
+            self.slow.labels(route).inc()
+
+    def latency(self) -> dict[str, float]:
+        """What is acceptable (ms), answers about one person or lead so far, and how many of them were slower."""
+        counts = {"recovery_api_requests_total": 0.0, "recovery_api_slow_total": 0.0}
+        for family in self._collected().collect():
+            for sample in family.samples:
+                if sample.name in counts and sample.labels.get("route") in _ONE_BY_ONE:
+                    counts[sample.name] += sample.value
+        answers, slow = (int(value) for value in counts.values())
+        return {"acceptable_ms": 1_000 * self._acceptable, "answers": answers, "slower": slow}
 
     def text(self) -> bytes:
         """All figures as Prometheus reads them."""
+        return generate_latest(self._collected())
+
+    def _collected(self) -> CollectorRegistry:
         folder = os.environ.get(_FOLDER)
         if folder is None:
-            return generate_latest(self.registry)
+            return self.registry
         for path in Path(folder).glob("gauge_live*_*.db"):
             pid = int(path.stem.rpartition("_")[2])
             if not _lives(pid):
                 mark_process_dead(pid, folder)  # type: ignore[no-untyped-call]
         together = CollectorRegistry()
         MultiProcessCollector(together, path=folder)  # type: ignore[no-untyped-call]
-        return generate_latest(together)
+        return together
 
 
 def _lives(pid: int) -> bool:

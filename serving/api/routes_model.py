@@ -16,13 +16,14 @@ from recovery.access.usage import read_usage
 from serving.api.auth import Right
 from serving.api.guard import admit, state_of
 from serving.api.problems import ProblemError
+from serving.api.schemas import ModelInfoOut
 
 router: Final = APIRouter(tags=["model"])
 _JSON: Final = "application/json"
 _USAGE_DAYS: Final = 30
 
 
-@router.get("/v1/model", response_model=dict[str, Any])
+@router.get("/v1/model", response_model=ModelInfoOut)
 async def model(request: Request) -> Response:
     """Which champion answers, since when, and what it was measured to be."""
     await admit(request, Right.MODEL, route="model")
@@ -45,11 +46,12 @@ async def drift(request: Request) -> Response:
 
 @router.get("/v1/stats", response_model=dict[str, Any])
 async def stats(request: Request) -> Response:
-    """People scored on the newest day, dormant and unscored by reason."""
+    """People scored on the newest day, dormant and unscored by reason; answers so far, and how many were slow."""
     await admit(request, Right.MODEL, route="stats")
-    live = state_of(request).live
+    state = state_of(request)
     found = await asyncio.to_thread(_facts, request, "lead_scores")
-    return Response(orjson.dumps({**found, "people": len(live.people)}), media_type=_JSON)
+    latency = await asyncio.to_thread(state.figures.latency)
+    return Response(orjson.dumps({**found, "people": len(state.live.people), "latency": latency}), media_type=_JSON)
 
 
 def _facts(request: Request, dataset: str) -> dict[str, Any]:

@@ -155,6 +155,27 @@ class ModelOut(BaseModel):
     version: str | None
 
 
+class ModelInfoOut(BaseModel):
+    """The champion: what it is, since when it answers, and what it was measured to be on rows it had not seen."""
+
+    name: str
+    version: str
+    recipe: str
+    fingerprint: str
+    sha256: str
+    bytes: int
+    anchor: float
+    anchor_version: int
+    definition_version: str
+    horizon_days: int
+    live_since: date
+    metrics: dict[str, float]
+    loaded_at: datetime
+    as_of_date: str
+    scores: dict[str, Any]
+    faults: dict[str, str]
+
+
 class ScoreOut(BaseModel):
     """A score. `p` is the chance of coming back within the horizon, handled as usual; 50 points are average."""
 

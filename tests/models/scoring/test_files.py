@@ -172,7 +172,14 @@ def test_what_is_published_is_read_without_a_registry_and_only_when_it_is_signed
     assert np.array_equal(found[1].p(trees.frame), trees.model.p(trees.frame))
     path = folder_of(tmp_path) / POINTER
     written = path.read_bytes()
-    for change in ({"version": "4"}, {"anchor": 0.5}, {"path": "../../x"}, {"signature": ""}, {"key_id": "0" * 8}):
+    for change in (
+        {"version": "4"},
+        {"metrics": {"roc_auc": 1.0}},
+        {"anchor": 0.5},
+        {"path": "../../x"},
+        {"signature": ""},
+        {"key_id": "0" * 8},
+    ):
         path.write_text(json.dumps(json.loads(written) | change))
         with pytest.raises(BadInputError, match="signed"):
             read_model(tmp_path, key=key)

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import dataclasses
+import time
 from datetime import timedelta
 from pathlib import Path
 
@@ -9,7 +11,9 @@ from fastapi.testclient import TestClient
 
 from contracts.published import read_manifest
 from models.scoring.published import folder_of
+from serving.api.app import create_app
 from serving.api.live import Source
+from serving.api.metering import Figures
 from serving.api.people import NOBODY, nobody, open_people
 from tests.serving.api.conftest import AS_OF, NOW, PEOPLE, Site
 from tests.serving.api.small_model import small_model
@@ -109,3 +113,22 @@ def test_the_days_figures(client: TestClient, site: Site) -> None:
     model = client.get("/v1/model").json()
     assert model["version"] == "1"
     assert "signature" not in model
+    assert model["metrics"] == {}
+
+
+def test_the_champion_tells_what_it_was_measured_to_be(client: TestClient, site: Site) -> None:
+    site.publish_model(small_model(), version="2", metrics={"roc_auc": 0.75, "log_loss": 0.2})
+    while (model := client.get("/v1/model").json())["version"] != "2":
+        time.sleep(0.05)
+    assert model["metrics"] == {"roc_auc": 0.75, "log_loss": 0.2}
+
+
+def test_answers_that_take_longer_than_is_acceptable_are_counted(site: Site) -> None:
+    state = dataclasses.replace(site.state(), figures=Figures(acceptable_seconds=0.0))
+    with TestClient(create_app(state)) as client:
+        client.headers["Authorization"] = f"Bearer {site.token()}"
+        for _ in range(3):
+            assert client.get(f"/v1/people/{PEOPLE[0]}/score").status_code == 200
+        assert client.post("/v1/score/bulk", json={"person_ids": [PEOPLE[0]]}).status_code == 200
+        assert client.get("/v1/stats").json()["latency"] == {"acceptable_ms": 0.0, "answers": 3, "slower": 3}
+        assert 'recovery_api_slow_total{route="person_score"} 3.0' in client.get("/metrics").text
