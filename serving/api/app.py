@@ -10,13 +10,17 @@ from typing import Any, Final
 from fastapi import FastAPI
 
 from serving.api import routes_events, routes_model, routes_people, routes_score
+from serving.api.docs_page import add_docs
 from serving.api.frame import Frame, answer_errors
 from serving.api.live import Watcher
 from serving.api.schemas import BulkRequest, EventsRequest, LeadIn, ProblemOut, ScoreRequest
 from serving.api.state import ApiState
 
 _PROBLEMS: Final[dict[int | str, dict[str, Any]]] = {
-    status: {"model": ProblemOut, "content": {"application/problem+json": {}}, "description": words}
+    status: {
+        "content": {"application/problem+json": {"schema": {"$ref": "#/components/schemas/ProblemOut"}}},
+        "description": words,
+    }
     for status, words in (
         (400, "no JSON"), (401, "no valid key"), (403, "the role may not"), (404, "unknown person"),
         (408, "the body did not arrive in time"), (409, "the same request is still at work"),
@@ -52,6 +56,8 @@ def create_app(state: ApiState) -> FastAPI:
         description="Scores on demand: points, chance and reasons, identical to the nightly ones.",
         lifespan=lifespan,
         responses=_PROBLEMS,
+        docs_url=None,
+        redoc_url=None,
     )
     app.state.api = state
     for routes in (routes_score, routes_people, routes_events, routes_model):
@@ -59,6 +65,7 @@ def create_app(state: ApiState) -> FastAPI:
     app.add_middleware(Frame, state=state)
     answer_errors(app)
     _describe_bodies(app)
+    add_docs(app)
     return app
 
 
@@ -70,7 +77,7 @@ def _describe_bodies(app: FastAPI) -> None:
         if app.openapi_schema is None:
             schema = plain()
             known = schema.setdefault("components", {}).setdefault("schemas", {})
-            for model in (ScoreRequest, BulkRequest, EventsRequest, LeadIn):
+            for model in (ScoreRequest, BulkRequest, EventsRequest, LeadIn, ProblemOut):
                 made = model.model_json_schema(ref_template="#/components/schemas/{model}")
                 known.update(made.pop("$defs", {}))
                 known[model.__name__] = made

@@ -36,13 +36,23 @@ EVENTS: Final[dict[str, Any]] = {
 }  # fmt: skip
 
 
-def body(schema: str, given: dict[str, Any]) -> dict[str, Any]:
-    """The `requestBody` of a route that reads its body itself."""
+_ONCE: Final[dict[str, Any]] = {
+    "name": "Idempotency-Key",
+    "in": "header",
+    "required": False,
+    "description": "the same key and body get the first answer again; another body is refused",
+    "schema": {"type": "string", "minLength": 1, "maxLength": 255},
+}
+
+
+def body(schema: str, given: dict[str, Any], *, is_once: bool = True) -> dict[str, Any]:
+    """What the OpenAPI says of a route that reads its body itself, and its idempotency key."""
     content = {
         "schema": {"$ref": f"#/components/schemas/{schema}"},
         "examples": {name: {"value": value} for name, value in given.items()},
     }
-    return {"requestBody": {"required": True, "content": {"application/json": content}}}
+    described: dict[str, Any] = {"requestBody": {"required": True, "content": {"application/json": content}}}
+    return described | ({"parameters": [_ONCE]} if is_once else {})
 
 
 def links(person_id: str) -> dict[str, Any]:

@@ -106,7 +106,7 @@ def _refuse_bad_times(leads: Sequence[LeadIn], now: datetime) -> None:
     "/score/bulk",
     response_class=StreamingResponse,
     responses={200: {"content": {"application/x-ndjson": {}}, "description": "One JSON object per line, in order."}},
-    openapi_extra=examples.body("BulkRequest", examples.BULK),
+    openapi_extra=examples.body("BulkRequest", examples.BULK, is_once=False),
 )
 async def score_bulk(request: Request) -> StreamingResponse:
     """Score up to 10,000 known people and described leads; streamed as NDJSON, in the order of the request.

@@ -168,9 +168,30 @@ def test_the_examples_of_the_pages_are_answered(client: TestClient) -> None:
         assert client.post("/v1/score", json=body).status_code in (200, 404)
     for body in examples.BULK.values():
         assert client.post("/v1/score/bulk", json=body).status_code == 200
-    pages = client.get("/openapi.json").json()
-    assert "ScoreRequest" in pages["components"]["schemas"]
-    assert client.get("/docs").status_code == 200
+    for body in examples.EVENTS.values():
+        told = client.post("/v1/events", json=body | {"person_id": PEOPLE[1]})
+        assert told.status_code == 200, told.text
+        assert told.json()["new"] == 1
+
+
+def test_the_page_of_the_api_shows_every_route_and_loads_nothing_from_elsewhere(client: TestClient) -> None:
+    schema = client.get("/openapi.json").json()
+    page = client.get("/docs")
+    assert page.status_code == 200
+    assert "default-src 'none'" in page.headers["content-security-policy"]
+    assert "://" not in page.text.replace("https://github.com", "")
+    for path, methods in schema["paths"].items():
+        for method in methods:
+            assert f'data-method="{method.upper()}" data-path="{path}"' in page.text
+    assert "Idempotency-Key" in page.text
+    assert "web-4711" in page.text
+
+
+def test_problems_are_described_as_they_are_answered(client: TestClient) -> None:
+    schema = client.get("/openapi.json").json()
+    refused = schema["paths"]["/v1/score"]["post"]["responses"]["422"]["content"]
+    assert list(refused) == ["application/problem+json"]
+    assert client.post("/v1/score", json={}).headers["content-type"] == "application/problem+json"
 
 
 def test_insights_tell_the_trend(client: TestClient, site: Site) -> None:
