@@ -25,12 +25,14 @@ def ledger_url(explicit: str | None, var_dir: Path) -> str:
     return explicit or f"sqlite:///{(var_dir / 'ledger' / 'ledger.sqlite').absolute()}"
 
 
-def make_engine(url: str, *, connections: int = 0) -> sa.Engine:
+def make_engine(url: str, *, connections: int = 0, wait_seconds: float = _LOCK_SECONDS) -> sa.Engine:
     """Engine with durable settings; makes the folder of an SQLite file.
 
     Args:
         url: SQLAlchemy URL.
         connections: connections that are kept open for reuse; 0 opens one per transaction.
+        wait_seconds: longest wait for a lock of SQLite; shorter than a minute it also bounds PostgreSQL's connecting
+            and each of its statements.
 
     Raises:
         SettingError: the URL is neither SQLite nor PostgreSQL.
@@ -42,7 +44,7 @@ def make_engine(url: str, *, connections: int = 0) -> sa.Engine:
     kind = parsed.get_backend_name()
     if kind == "sqlite" and parsed.database and parsed.database != ":memory:":
         Path(parsed.database).parent.mkdir(parents=True, exist_ok=True)
-        threads = {"timeout": _LOCK_SECONDS, "check_same_thread": False}
+        threads = {"timeout": wait_seconds, "check_same_thread": False}
         engine = sa.create_engine(parsed, connect_args=threads, **_pool(connections))
         sa.event.listen(engine, "connect", _prepare_sqlite)
         sa.event.listen(engine, "begin", _begin_sqlite)
@@ -50,8 +52,19 @@ def make_engine(url: str, *, connections: int = 0) -> sa.Engine:
     if kind == "postgresql":
         if parsed.drivername == "postgresql":
             parsed = parsed.set(drivername="postgresql+psycopg")
-        return sa.create_engine(parsed, **_pool(connections))
+        return sa.create_engine(parsed, connect_args=_bounds(wait_seconds), **_pool(connections))
     raise _bad_url()
+
+
+def _bounds(wait_seconds: float) -> dict[str, Any]:
+    if wait_seconds >= _LOCK_SECONDS:
+        return {}
+    milliseconds = round(1_000 * wait_seconds)
+    return {
+        "connect_timeout": max(2, round(wait_seconds)),  # libpq knows no shorter one
+        "options": f"-c statement_timeout={milliseconds} -c lock_timeout={milliseconds}",
+        "tcp_user_timeout": milliseconds,
+    }
 
 
 def _pool(connections: int) -> dict[str, Any]:

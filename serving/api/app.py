@@ -35,19 +35,25 @@ def create_app(state: ApiState) -> FastAPI:
 
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
-        watcher = Watcher(state.source.refresh, state.told.refresh, state.housekeeper.look, state.tell_figures)
+        # Apart: a ledger that hangs must not hold a promotion up.
+        watchers = [
+            Watcher(state.source.refresh, state.tell_figures),
+            Watcher(state.told.refresh, state.housekeeper.look, name="told"),
+        ]
         state.source.refresh()
         state.told.refresh()
         state.tell_figures()
         # What lives as long as the process is not looked through again: a full collection holds all requests up.
         gc.collect()
         gc.freeze()
-        watcher.start()
+        for watcher in watchers:
+            watcher.start()
         state.usage.start()
         try:
             yield
         finally:
-            watcher.stop()
+            for watcher in watchers:
+                watcher.stop()
             state.usage.stop()
 
     app = FastAPI(

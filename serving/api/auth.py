@@ -15,13 +15,15 @@ from typing import Any, Final, Protocol
 
 import jwt
 
-from contracts.errors import SettingError
+from contracts.errors import RecoveryError, SettingError
 from recovery.access import ApiKey, Role
+from serving.api.patience import Patience, away
 from serving.api.problems import ProblemError
 
 # Asymmetric only: a token signed with the public key as if it were a shared secret is refused.
 ALGORITHMS: Final = ("RS256", "ES256")
 _REMEMBERED_SECONDS: Final = 2.0  # a revoked key works at most this much longer
+_KEPT_SECONDS: Final = 600.0  # so long a key that was seen works on while the ledger is away
 _MOST_REMEMBERED: Final = 10_000
 _LEEWAY_SECONDS: Final = 10
 
@@ -66,6 +68,15 @@ class Principal:
         return right in RIGHTS[self.role]
 
 
+@dataclass(frozen=True, slots=True)
+class _Known:
+    """Somebody who was verified: believed unasked for a moment, and to the end while nobody can be asked."""
+
+    principal: Principal
+    fresh_until: float
+    ends: float
+
+
 class KeyVerifier(Protocol):
     """`recovery.access.KeyStore`, as far as it is needed here."""
 
@@ -97,45 +108,80 @@ class Authenticator:
         keys: API keys.
         rules: None refuses every web token.
         clock: monotonic seconds, for what is remembered.
+        patience: asks the ledger.
     """
 
     def __init__(
-        self, keys: KeyVerifier, rules: JwtRules | None = None, *, clock: Callable[[], float] = time.monotonic
+        self,
+        keys: KeyVerifier,
+        rules: JwtRules | None = None,
+        *,
+        clock: Callable[[], float] = time.monotonic,
+        patience: Patience | None = None,
     ) -> None:
         self._keys, self._rules, self._clock = keys, rules, clock
-        self._remembered: OrderedDict[bytes, tuple[float, Principal]] = OrderedDict()
+        self._patience = patience or Patience()
+        self._remembered: OrderedDict[bytes, _Known] = OrderedDict()
         self._lock = threading.Lock()
         self._find_key = _key_finder(rules.jwks) if rules else None
 
     def verify(self, token: str) -> Principal:
         """Who a credential belongs to; asks the ledger or the issuer's keys.
 
+        While the ledger is away a key that was seen in the last minutes works on, until the end that was known then.
+
         Raises:
             ProblemError: 401 for a wrong, ended or malformed one.
+            PassingError: the ledger does not answer, and the key was not seen lately.
         """
-        found = self._from_token(token) if token.count(".") == 2 else self._from_key(token)
-        self._remember(_digest(token), found)
+        digest = _digest(token)
+        if token.count(".") == 2:
+            found, ends = self._from_token(token), self._clock() + _REMEMBERED_SECONDS
+        else:
+            try:
+                found, ends = self._patience.ask(lambda: self._from_key(token))
+            except RecoveryError as error:
+                with self._lock:
+                    known = self._remembered.get(digest)
+                if known is None or known.ends <= self._clock():
+                    raise away() from error
+                return known.principal
+            except ProblemError:
+                with self._lock:  # what was revoked does not come back while the ledger is away
+                    self._remembered.pop(digest, None)
+                raise
+        self._remember(digest, found, ends)
         return found
+
+    @property
+    def is_degraded(self) -> bool:
+        """Whether keys cannot be looked up."""
+        return self._patience.is_away
 
     def recall(self, token: str) -> Principal | None:
         """The same from memory, for a credential that was verified a moment ago."""
         digest = _digest(token)
         with self._lock:
             known = self._remembered.get(digest)
-        return known[1] if known is not None and known[0] > self._clock() else None
+        return known.principal if known is not None and known.fresh_until > self._clock() else None
 
-    def _remember(self, digest: bytes, principal: Principal) -> None:
+    def _remember(self, digest: bytes, principal: Principal, ends: float) -> None:
         with self._lock:
-            self._remembered[digest] = (self._clock() + _REMEMBERED_SECONDS, principal)
+            fresh_until = min(self._clock() + _REMEMBERED_SECONDS, ends)
+            self._remembered[digest] = _Known(principal, fresh_until, ends)
             self._remembered.move_to_end(digest)
             while len(self._remembered) > _MOST_REMEMBERED:
                 self._remembered.popitem(last=False)
 
-    def _from_key(self, token: str) -> Principal:
-        key = self._keys.verify(token, now=datetime.now(UTC).replace(tzinfo=None))
+    def _from_key(self, token: str) -> tuple[Principal, float]:
+        """Who a key belongs to, and until when that may be believed (monotonic seconds)."""
+        now = datetime.now(UTC).replace(tzinfo=None)
+        key = self._keys.verify(token, now=now)
         if key is None:
             raise _refusal("The key is wrong, ended or revoked.")
-        return Principal(key.key_id, key.role, key.owner_id, key.team_id, key.per_minute)
+        ends = [(end - now).total_seconds() for end in (key.expires_at, key.revoked_at) if end is not None]
+        found = Principal(key.key_id, key.role, key.owner_id, key.team_id, key.per_minute)
+        return found, self._clock() + min([_KEPT_SECONDS, *ends])
 
     def _from_token(self, token: str) -> Principal:
         if self._rules is None or self._find_key is None:

@@ -4,21 +4,24 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from contracts.errors import RecoveryError
 from contracts.keys import MODELS, installation_key
 from contracts.published import PublishedManifest, latest_date, read_manifest
+from contracts.words import DEFINITION_VERSION
 from models.features import FEATURES
 from models.scoring.model import ResurrectionModel
-from models.scoring.published import PublishedModel, folder_of, read_model
+from models.scoring.published import POINTER, PublishedModel, folder_of, read_model
 from serving.api.people import DATASET, People, nobody, open_people
 
 POLL_SECONDS: Final = 1.0
+RETRY_SECONDS: Final = 5.0  # what could not be read is tried again after so long, or when it changes
 _NEVER: Final = datetime.min.replace(tzinfo=UTC)
 _log = logging.getLogger("recovery.api")
 
@@ -60,67 +63,93 @@ class Live:
 
 
 class Source:
-    """Reads the newest published state; what cannot be read never replaces what works.
+    """Reads the newest published state; what cannot be read never replaces what works, and is tried again.
 
     Args:
         published: root of published datasets and models.
         secrets: folder with the key that signs the model's pointer.
         cache: folder of files that can be made again.
         now: the clock, aware UTC.
+        clock: monotonic seconds.
     """
 
-    def __init__(self, published: Path, *, secrets: Path, cache: Path, now: Callable[[], datetime]) -> None:
-        self._published, self._secrets, self._cache, self._now = published, secrets, cache, now
-        self._stamp: tuple[object, ...] | None = None
+    def __init__(
+        self,
+        published: Path,
+        *,
+        secrets: Path,
+        cache: Path,
+        now: Callable[[], datetime],
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._published, self._secrets, self._cache, self._now, self._clock = published, secrets, cache, now, clock
+        self._used: dict[str, object] = {}
+        self._failed: dict[str, tuple[object, float]] = {}
         self.live = Live()
 
     def refresh(self) -> bool:
-        """Look for something newer and take it; whether the state changed."""
-        stamp = self._look()
-        if stamp == self._stamp:
-            return False
-        self._stamp = stamp
-        faults: dict[str, str] = {}
-        pointer, model = self._model(faults)
-        manifest, people = self._people(faults)
-        self.live = Live(pointer, model, people, manifest, faults, self._now())
-        for what, why in faults.items():
+        """Look for something newer and take it, model and scores each by itself; whether the state changed."""
+        live = self._part("model", self._model_stamp, self._model, self.live)
+        live = self._part("scores", self._scores_stamp, self._people, live)
+        is_changed = live is not self.live
+        self.live = live
+        return is_changed
+
+    def _part(self, what: str, look: Callable[[], object], load: Callable[[], dict[str, Any]], live: Live) -> Live:
+        stamp: object = None
+        try:
+            stamp = look()
+            if stamp == self._used.get(what, self):
+                return live if what not in live.faults else replace(live, faults=_without(live.faults, what))
+            tried = self._failed.get(what)
+            if tried is not None and tried[0] == stamp and self._clock() < tried[1] + RETRY_SECONDS:
+                return live
+            found = load()
+        except Exception as error:  # noqa: BLE001 - whatever was published, what works goes on
+            self._failed[what] = stamp, self._clock()
+            why = str(error) if isinstance(error, RecoveryError) else f"it cannot be read ({type(error).__name__})"
+            if live.faults.get(what) == why:
+                return live
             _log.warning("the newest %s is not used: %s", what, why)
-        return True
+            return replace(live, faults={**live.faults, what: why})
+        self._used[what] = stamp
+        self._failed.pop(what, None)
+        return replace(live, **found, faults=_without(live.faults, what), loaded_at=self._now())
 
-    def _look(self) -> tuple[object, ...]:
+    def _model_stamp(self) -> object:
+        return _stamp(folder_of(self._published) / POINTER)
+
+    def _scores_stamp(self) -> object:
         newest = latest_date(self._published, DATASET)
-        files = [folder_of(self._published) / "current.json"]
-        if newest is not None:
-            files.append(self._published / DATASET / newest.isoformat() / "manifest.json")
-        return tuple(_stamp(path) for path in files)
+        return newest and (newest, _stamp(self._published / DATASET / newest.isoformat() / "manifest.json"))
 
-    def _model(self, faults: dict[str, str]) -> tuple[PublishedModel | None, ResurrectionModel | None]:
-        try:
-            if not (folder_of(self._published) / "current.json").exists():
-                return self.live.pointer, self.live.model
-            found = read_model(self._published, key=installation_key(self._secrets, MODELS, make=False))
-            if found is None:
-                return self.live.pointer, self.live.model
-            pointer, model = found
-            _refuse_unknown_features(model)
-            model.evaluator.prepare()
-            model.p_one({})
-        except RecoveryError as error:
-            faults["model"] = str(error)
-            return self.live.pointer, self.live.model
-        return pointer, model
+    def _model(self) -> dict[str, Any]:
+        has_pointer = (folder_of(self._published) / POINTER).exists()
+        key = installation_key(self._secrets, MODELS, make=False) if has_pointer else None
+        found = read_model(self._published, key=key) if key is not None else None
+        if found is None:
+            if self.live.model is None:
+                return {}
+            raise RecoveryError("The pointer to the model is gone.", where="published model")
+        pointer, model = found
+        _refuse_other_definitions(pointer)
+        _refuse_unknown_features(model)
+        model.evaluator.prepare()
+        model.p_one({})
+        return {"pointer": pointer, "model": model}
 
-    def _people(self, faults: dict[str, str]) -> tuple[PublishedManifest | None, People]:
-        try:
-            newest = latest_date(self._published, DATASET)
-            manifest = read_manifest(self._published, dataset=DATASET, as_of=newest) if newest else None
-            if manifest is None:
-                return self.live.manifest, self.live.people
-            return manifest, open_people(self._published, self._cache, manifest)
-        except (RecoveryError, OSError, ValueError) as error:
-            faults["scores"] = f"they cannot be read ({type(error).__name__})"
-            return self.live.manifest, self.live.people
+    def _people(self) -> dict[str, Any]:
+        newest = latest_date(self._published, DATASET)
+        manifest = read_manifest(self._published, dataset=DATASET, as_of=newest) if newest else None
+        if manifest is None:
+            if self.live.manifest is None:
+                return {}
+            raise RecoveryError("The published scores are gone.", where=DATASET)
+        return {"manifest": manifest, "people": open_people(self._published, self._cache, manifest)}
+
+
+def _without(faults: dict[str, str], what: str) -> dict[str, str]:
+    return {name: why for name, why in faults.items() if name != what}
 
 
 class Watcher:
@@ -129,12 +158,15 @@ class Watcher:
     Args:
         looks: called one after another, over and over.
         every_seconds: pause between two rounds.
+        name: of the thread.
     """
 
-    def __init__(self, *looks: Callable[[], object], every_seconds: float = POLL_SECONDS) -> None:
+    def __init__(
+        self, *looks: Callable[[], object], every_seconds: float = POLL_SECONDS, name: str = "published"
+    ) -> None:
         self._looks, self._every = looks, every_seconds
         self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="published", daemon=True)
+        self._thread = threading.Thread(target=self._run, name=name, daemon=True)
 
     def start(self) -> None:
         """Begin to look."""
@@ -147,11 +179,20 @@ class Watcher:
 
     def _run(self) -> None:
         while not self._stop.wait(self._every):
-            try:
-                for look in self._looks:
+            for look in self._looks:
+                try:
                     look()
-            except Exception:  # noqa: BLE001 - the watcher must outlive whatever was published
-                _log.exception("looking for something newer failed")
+                except Exception:  # noqa: BLE001 - the watcher must outlive whatever was published
+                    _log.exception("looking for something newer failed")
+
+
+def _refuse_other_definitions(pointer: PublishedModel) -> None:
+    if pointer.definition_version != DEFINITION_VERSION:
+        raise RecoveryError(
+            f"The model was made with definitions {pointer.definition_version}, this release has {DEFINITION_VERSION}.",
+            where="published model",
+            remedy="Serve it with the release that trained it, or train again.",
+        )
 
 
 def _refuse_unknown_features(model: ResurrectionModel) -> None:

@@ -24,6 +24,7 @@ from serving.api.housekeeping import Housekeeper
 from serving.api.limits import Limiter, MemoryLimiter, RedisLimiter
 from serving.api.live import Source
 from serving.api.metering import Figures, UsageMeter, share_figures
+from serving.api.patience import ANSWER_SECONDS, Patience
 from serving.api.rescoring import Rescorer
 from serving.api.state import ApiState
 from serving.api.told import Told
@@ -49,17 +50,18 @@ def build_state(settings: Settings, *, workers: int = 1) -> ApiState:
 
     url = settings.ledger_sqlalchemy_url
     open_ledger(url).close()  # brings the tables to the newest revision
-    engine = make_engine(url)
+    engine = make_engine(url, wait_seconds=ANSWER_SECONDS)
+    patience = Patience()
     cache = settings.var_dir / "cache" / "api"
     source = Source(settings.published_dir, secrets=settings.secrets_dir, cache=cache, now=now)
     return ApiState(
         source=source,
-        authenticator=Authenticator(KeyStore(engine), _rules(settings)),
+        authenticator=Authenticator(KeyStore(engine), _rules(settings), patience=patience),
         limiter=_limiter(settings, share=1 / workers),
         failures=MemoryLimiter(),
         ledger=engine,
         published=settings.published_dir,
-        told=Told(partial(told_since, engine), cache / "told", lambda: source.live.as_of),
+        told=Told(partial(told_since, engine), cache / "told", lambda: source.live.as_of, patience=patience),
         rescorer=Rescorer(settings.published_dir),
         housekeeper=Housekeeper(lambda: forget_answers(engine, now=now().replace(tzinfo=None))),
         figures=Figures(settings.api_latency_ms / 1_000),

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
 from pathlib import Path
+from typing import Final
 
 import sqlalchemy as sa
 
@@ -18,6 +19,11 @@ from serving.api.metering import Figures, UsageMeter
 from serving.api.rescoring import Rescorer
 from serving.api.together import Together
 from serving.api.told import Told
+
+_UNUSABLE: Final = {
+    "model": "the newest model cannot be used: an older one, or the rules, answer",
+    "scores": "the newest scores cannot be read: older ones answer",
+}
 
 
 @dataclass(frozen=True)
@@ -69,7 +75,10 @@ class ApiState:
 
     def degraded(self) -> list[str]:
         """What works less well than it should, in words; empty when nothing does."""
-        found = [] if self.told.fault is None else [self.told.fault]
+        found = [_UNUSABLE[what] for what in self.live.faults]
+        found += [] if self.told.fault is None else [self.told.fault]
+        if self.authenticator.is_degraded:
+            found.append("the ledger does not answer: keys are those of the last minutes")
         if getattr(self.limiter, "is_degraded", False):
             found.append("Redis does not answer: rate limits are counted by process")
         return found

@@ -19,6 +19,7 @@ from typing import Final
 
 from contracts.errors import RecoveryError
 from recovery.access.activities import ToldActivity
+from serving.api.patience import Patience
 
 POLL_SECONDS: Final = 1.0
 _STAMP: Final = struct.Struct("<q")
@@ -33,6 +34,7 @@ class Told:
         counter: file that processes of one machine share; made when missing.
         published: newest published date, None before any.
         clock: monotonic seconds.
+        patience: asks the ledger.
     """
 
     def __init__(
@@ -42,7 +44,9 @@ class Told:
         published: Callable[[], date | None],
         *,
         clock: Callable[[], float] = time.monotonic,
+        patience: Patience | None = None,
     ) -> None:
+        self._patience = patience or Patience()
         self._read, self._published, self._clock = read, published, clock
         self._lock = threading.Lock()
         self._shared = _mapped(counter)
@@ -58,7 +62,12 @@ class Told:
 
     @property
     def is_current(self) -> bool:
-        """Whether nothing was told or published since the ledger was last read, and that was a moment ago."""
+        """Whether nothing was told or published since the ledger was last read, and that was a moment ago.
+
+        While the ledger is away nobody waits for it: `fault` tells, and the watcher asks again.
+        """
+        if self.fault is not None and self._patience.is_away:
+            return True
         return self._seen == self._now() and self._clock() - self._read_at < 2 * POLL_SECONDS
 
     def announce(self) -> None:
@@ -66,16 +75,21 @@ class Told:
         _STAMP.pack_into(self._shared, 0, time.time_ns())
 
     def refresh(self) -> None:
-        """Read the ledger again; when it does not answer, what is known stays and `fault` says so."""
+        """Read the ledger again; when it does not answer, what is known of the day stays and `fault` says so."""
         with self._lock:
             seen = self._now()
-            since = seen[1]
+            since = None if seen[1] is None else datetime.combine(seen[1], day_time())
             try:
-                rows = () if since is None else self._read(datetime.combine(since, day_time()))
+                rows = () if since is None else self._patience.ask(lambda: self._read(since))
             except RecoveryError as error:
                 if self.fault is None:
                     _log.warning("told activities cannot be read: %s", error.what)
                 self.fault = "the ledger does not answer: what was told since may be missing"
+                # What was told before the new day began stands in its scores already.
+                self._acts = {
+                    person: kept for person, acts in self._acts.items()
+                    if (kept := tuple(one for one in acts if since is None or one.observed_at >= since))
+                }  # fmt: skip
                 self._seen, self._read_at = seen, self._clock()
                 return
             acts: dict[str, list[ToldActivity]] = {}

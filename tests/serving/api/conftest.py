@@ -15,6 +15,7 @@ from fastapi.testclient import TestClient
 
 from contracts.keys import MODELS, installation_key
 from contracts.published import publish
+from contracts.words import DEFINITION_VERSION
 from models.feature_algebra import Activity, LeadHistory
 from models.feature_attributes import RAW_ATTRIBUTES
 from models.scoring.model import ResurrectionModel
@@ -82,9 +83,10 @@ class Site:
         self.moment = NOW
 
     def publish_model(self, model: ResurrectionModel, version: str = "1", **facts: Any) -> None:
+        known: dict[str, Any] = {"definition_version": DEFINITION_VERSION, "anchor_version": 1, "horizon_days": 30}
         pointer = PublishedModel(
             version=version, path="", sha256="", bytes=0, fingerprint=f"f{version}", recipe=model.recipe, anchor=ANCHOR,
-            anchor_version=1, definition_version="1", horizon_days=30, live_since=AS_OF, **facts,
+            live_since=AS_OF, **(known | facts),
         )  # fmt: skip
         publish_model(self.published, model.to_bytes(), pointer, key=installation_key(self.secrets, MODELS))
 
