@@ -10,22 +10,19 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
-from pathlib import Path
-from typing import Any, Final, Protocol
+from typing import Final, Protocol
 
 import jwt
 
-from contracts.errors import RecoveryError, SettingError
+from contracts.errors import RecoveryError
 from recovery.access import ApiKey, Role
 from serving.api.patience import Patience, away
 from serving.api.problems import ProblemError
+from serving.api.tokens import JwtRules, key_finder, read_token
 
-# Asymmetric only: a token signed with the public key as if it were a shared secret is refused.
-ALGORITHMS: Final = ("RS256", "ES256")
 _REMEMBERED_SECONDS: Final = 2.0  # a revoked key works at most this much longer
 _KEPT_SECONDS: Final = 600.0  # so long a key that was seen works on while the ledger is away
 _MOST_REMEMBERED: Final = 10_000
-_LEEWAY_SECONDS: Final = 10
 
 
 class Right(StrEnum):
@@ -85,22 +82,6 @@ class KeyVerifier(Protocol):
         ...
 
 
-@dataclass(frozen=True)
-class JwtRules:
-    """Which tokens are believed.
-
-    Attributes:
-        issuer, audience: must be named by the token.
-        jwks: address (https, or http on loopback) or file of the issuer's public keys.
-        per_minute: requests of one subject in any 60 seconds.
-    """
-
-    issuer: str
-    audience: str
-    jwks: str
-    per_minute: int = 600
-
-
 class Authenticator:
     """Turns credentials into a principal.
 
@@ -123,7 +104,7 @@ class Authenticator:
         self._patience = patience or Patience()
         self._remembered: OrderedDict[bytes, _Known] = OrderedDict()
         self._lock = threading.Lock()
-        self._find_key = _key_finder(rules.jwks) if rules else None
+        self._find_key = key_finder(rules.jwks) if rules else None
 
     def verify(self, token: str) -> Principal:
         """Who a credential belongs to; asks the ledger or the issuer's keys.
@@ -187,44 +168,10 @@ class Authenticator:
         if self._rules is None or self._find_key is None:
             raise _refusal("Web tokens are not accepted here.")
         try:
-            claims = jwt.decode(
-                token,
-                self._find_key(token),
-                algorithms=list(ALGORITHMS),
-                audience=self._rules.audience,
-                issuer=self._rules.issuer,
-                leeway=_LEEWAY_SECONDS,
-                options={"require": ["exp", "iat", "iss", "aud", "sub"]},
-            )
-            return _of_claims(claims, self._rules)
+            said = read_token(token, self._rules, self._find_key)
         except (jwt.PyJWTError, ValueError, KeyError, TypeError) as error:
             raise _refusal("The token is wrong, ended or not meant for this service.") from error
-
-
-def _of_claims(claims: Mapping[str, Any], rules: JwtRules) -> Principal:
-    scope: dict[str, str | None] = {}
-    for name in ("owner_id", "team_id"):
-        value = claims.get(name)
-        if value is not None and not isinstance(value, str):
-            raise ValueError(f"{name} is no text")
-        scope[name] = value
-    subject = hashlib.sha256(f"{claims['iss']} {claims['sub']}".encode()).hexdigest()[:12]
-    return Principal(f"jwt-{subject}", Role(claims["role"]), scope["owner_id"], scope["team_id"], rules.per_minute)
-
-
-def _key_finder(jwks: str) -> Callable[[str], Any]:
-    """Public key of a token, by its key id."""
-    if jwks.startswith(("https://", "http://127.0.0.1", "http://localhost", "http://[::1]")):
-        client = jwt.PyJWKClient(jwks, cache_keys=True, lifespan=300, timeout=2)
-        return lambda token: client.get_signing_key_from_jwt(token).key
-    if "://" in jwks:
-        raise SettingError(
-            "Keys of an issuer are read from a file or by https only.",
-            where="RECOVERY_API_JWKS",
-            remedy="Write an https address or a path.",
-        )
-    keys = jwt.PyJWKSet.from_json(Path(jwks).read_text(encoding="utf-8"))
-    return lambda token: keys[jwt.get_unverified_header(token)["kid"]].key
+        return Principal(said.subject, said.role, said.owner_id, said.team_id, self._rules.per_minute)
 
 
 def credential(authorization: str | None, api_key: str | None) -> str:

@@ -19,7 +19,7 @@ from recovery.access.answers import forget_answers
 from recovery.ledger import open_ledger
 from recovery.ledger.engine import make_engine
 from serving.api.app import create_app
-from serving.api.auth import Authenticator, JwtRules
+from serving.api.auth import Authenticator
 from serving.api.housekeeping import Housekeeper
 from serving.api.limits import Limiter, MemoryLimiter, RedisLimiter
 from serving.api.live import Source
@@ -27,6 +27,7 @@ from serving.api.metering import Figures, UsageMeter, share_figures
 from serving.api.patience import ANSWER_SECONDS, Patience
 from serving.api.rescoring import Rescorer
 from serving.api.state import ApiState
+from serving.api.tokens import JwtRules, key_finder
 from serving.api.told import Told
 
 DRAIN_SECONDS: Final = 10  # requests at work may take so long after the order to stop
@@ -81,6 +82,7 @@ def _rules(settings: Settings) -> JwtRules | None:
             where="RECOVERY_API_JWT_ISSUER, RECOVERY_API_JWT_AUDIENCE, RECOVERY_API_JWKS",
             remedy="Set all three, or none to accept API keys only.",
         )
+    key_finder(jwks)  # a wrong one is told at the start
     return JwtRules(issuer, audience, jwks, settings.api_per_minute)
 
 

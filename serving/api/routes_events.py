@@ -39,7 +39,14 @@ async def events(request: Request) -> Response:
     """
     principal = await admit(request, Right.EVENTS, route="events")
     body = await read_body(request)
-    return await answer_once(request, principal, body, lambda: _told(request, principal, body), route="events")
+    return await answer_once(
+        request,
+        principal,
+        body,
+        lambda: _told(request, principal, body),
+        route="events",
+        may_see=lambda: row_of(state_of(request).live, principal, parse(EventsRequest, body).person_id),
+    )
 
 
 def _told(request: Request, principal: Principal, body: bytes) -> bytes:

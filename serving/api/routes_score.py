@@ -56,7 +56,20 @@ async def score(request: Request) -> Response:
         if asked.person_id is not None:
             return Response(await person_answer(request, principal, asked.person_id), media_type=_JSON)
         return Response(_of_lead(request, asked), media_type=_JSON)
-    return await answer_once(request, principal, body, lambda: _scored(request, principal, body), route="score")
+    return await answer_once(
+        request,
+        principal,
+        body,
+        lambda: _scored(request, principal, body),
+        route="score",
+        may_see=lambda: _seen(request, principal, body),
+    )
+
+
+def _seen(request: Request, principal: Principal, body: bytes) -> None:
+    asked = parse(ScoreRequest, body)
+    if asked.person_id is not None:
+        row_of(state_of(request).live, principal, asked.person_id)
 
 
 def _scored(request: Request, principal: Principal, body: bytes) -> bytes:
