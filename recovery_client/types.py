@@ -27,15 +27,41 @@ class Activity:
         Raises:
             ValueError: a time without an offset.
         """
-        found: dict[str, Any] = {}
-        for name, value in asdict(self).items():
-            if isinstance(value, datetime):
-                if value.tzinfo is None:
-                    raise ValueError(f"{name} needs a UTC offset")
-                found[name] = value.isoformat()
-            elif value is not None:
-                found[name] = value
-        return found
+        return _known(asdict(self))
+
+
+@dataclass(frozen=True)
+class Event:
+    """One new activity of a known person; with an `event_id` it is told once however often it is sent."""
+
+    occurred_at: datetime
+    kind: str
+    direction: Literal["inbound", "outbound", "internal"]
+    event_id: str | None = None
+    actor: str | None = None
+    outcome_level: int = 0
+    reply_class: Literal["auto_reply"] | None = None
+    is_machine: bool = False
+
+    def to_json(self) -> dict[str, Any]:
+        """JSON-ready, without what is unknown.
+
+        Raises:
+            ValueError: a time without an offset.
+        """
+        return _known(asdict(self))
+
+
+def _known(values: Mapping[str, Any]) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for name, value in values.items():
+        if isinstance(value, datetime):
+            if value.tzinfo is None:
+                raise ValueError(f"{name} needs a UTC offset")
+            found[name] = value.isoformat()
+        elif value is not None:
+            found[name] = value
+    return found
 
 
 @dataclass(frozen=True)
@@ -110,3 +136,19 @@ class Score:
             ref=data.get("ref"),
             warnings=tuple(data.get("warnings", ())),
         )
+
+
+@dataclass(frozen=True)
+class Told:
+    """What became of events: how many are new, and the score that knows of them, or why the person has none."""
+
+    new: int
+    repeated: int
+    score: Score | None
+    unscored_reason: str | None
+
+    @staticmethod
+    def from_json(data: Mapping[str, Any]) -> Told:
+        """From an answer of the API."""
+        score = None if data["score"] is None else Score.from_json(data["score"])
+        return Told(data["new"], data["repeated"], score, data["unscored_reason"])

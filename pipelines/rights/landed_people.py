@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +21,8 @@ from recovery.rights.matching import digits_of, is_same_number
 
 # As in the identity edges of the warehouse.
 _SAME_NAME: Final = 0.9
+# Half an address, such as `ann@`, stands in those of other people too.
+_MAILBOX: Final = re.compile(r"[^\s@]@[^\s@]+\.[^\s@]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +87,9 @@ def landed_people(root: Path, countries: Mapping[str, str]) -> Iterator[LandedPe
             yield LandedPerson(
                 key=prefix + cells[own] if own in cells else "",
                 name=" ".join(cells[column] for column in columns.names if column in cells).lower(),
-                emails=tuple(cells[column].lower() for column in columns.emails if "@" in cells.get(column, "")),
+                emails=tuple(
+                    cells[column].lower() for column in columns.emails if _MAILBOX.search(cells.get(column, ""))
+                ),
                 written=tuple(cells[column] for column in columns.phones if digits_of(cells.get(column, ""))),
                 region=(code_of(country) if country else None) or default,
             )

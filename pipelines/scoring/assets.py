@@ -16,6 +16,8 @@ from pipelines.scoring.drift import DATASET as DRIFT_DATASET
 from pipelines.scoring.drift import drift_day
 from pipelines.scoring.histories import ACCOUNTS, LEADS, publish_histories
 from pipelines.scoring.scoring import DATASET, score_day
+from pipelines.scoring.unscored import DATASET as UNSCORED_PEOPLE
+from pipelines.scoring.unscored import publish_unscored
 from pipelines.training.states import stored_state
 
 _GROUP: Final = "scoring"
@@ -28,6 +30,8 @@ DRIFT = dg.AssetKey(["scores", "feature_drift"])
 SCORES = dg.AssetKey(["scores", "lead_scores"])
 LEAD_HISTORIES = dg.AssetKey(["scores", LEADS])
 ACCOUNT_HISTORIES = dg.AssetKey(["scores", ACCOUNTS])
+UNSCORED = dg.AssetKey(["scores", UNSCORED_PEOPLE])
+PEOPLE = dg.AssetKey(["marts", "dim_people"])
 
 
 @dg.asset(
@@ -113,6 +117,31 @@ def account_histories(context: dg.AssetExecutionContext, engine: Engine) -> dg.M
     return _histories(context, engine, ACCOUNTS)
 
 
+@dg.asset(
+    key=UNSCORED,
+    partitions_def=daily,
+    backfill_policy=ONE_RUN_PER_DAY,
+    group_name=_GROUP,
+    owners=_OWNERS,
+    kinds={"duckdb", "parquet"},
+    tags={"stage": "scoring"},
+    pool="warehouse_write",
+    deps=[PEOPLE, PERMISSIONS, IMPORTED],
+)
+@readable
+def unscored_people(context: dg.AssetExecutionContext, engine: Engine) -> dg.MaterializeResult[None]:
+    """Everyone known who has no score on the date: not dormant, or one who may not be scored.
+
+    One row is one person: owner, team and the reason. Published as `unscored_people` before the scores of the date, so
+    that the API takes events of them; only the newest two dates are kept. A rerun gives the same bytes. An older date
+    than the newest publishes nothing.
+    """
+    as_of = as_of_date(context)
+    manifest = publish_unscored(engine, as_of=as_of)
+    rows = manifest.rows if manifest else 0
+    return dg.MaterializeResult(metadata={"dagster/row_count": rows, "as_of_date": as_of.isoformat(), "rows": rows})
+
+
 def _histories(context: dg.AssetExecutionContext, engine: Engine, dataset: str) -> dg.MaterializeResult[None]:
     as_of = as_of_date(context)
     manifest = publish_histories(engine, as_of=as_of, dataset=dataset)
@@ -139,7 +168,8 @@ def _histories(context: dg.AssetExecutionContext, engine: Engine, dataset: str) 
         PERMISSIONS,
         LEAD_HISTORIES,
         ACCOUNT_HISTORIES,
-        dg.AssetKey(["marts", "dim_people"]),
+        UNSCORED,
+        PEOPLE,
         IMPORTED,
     ],
 )
@@ -207,4 +237,4 @@ def _drift_picture(engine: Engine, as_of: date) -> str:
     return embedded(picture, alt="drift")
 
 
-ASSETS: Final = [feature_drift, lead_histories, account_histories, lead_scores]
+ASSETS: Final = [feature_drift, lead_histories, account_histories, unscored_people, lead_scores]

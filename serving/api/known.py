@@ -5,29 +5,53 @@ from __future__ import annotations
 import asyncio
 from datetime import timedelta
 
+import orjson
 from fastapi import Request
 
 from serving.api.auth import Principal
 from serving.api.guard import state_of
 from serving.api.live import Live
-from serving.api.people import NOBODY
+from serving.api.people import NOBODY, People
 from serving.api.problems import ProblemError, unknown_person
 from serving.api.rescoring import with_warning
 from serving.api.state import ApiState
 
 
 def row_of(live: Live, principal: Principal, person_id: str) -> int:
-    """Row of a person whom the caller may see.
+    """Row of a scored person whom the caller may see.
+
+    Raises:
+        ProblemError: 404 for somebody without a score, and in other words for nobody and for somebody whom the caller
+            may not see; 503 before the first published day.
+    """
+    row, reason = place_of(live, principal, person_id)
+    if reason is not None:
+        raise ProblemError(404, "no_score", f"This person has no score on {live.as_of}: {_words(reason)}.")
+    return row
+
+
+def place_of(live: Live, principal: Principal, person_id: str) -> tuple[int, str | None]:
+    """Row of a person whom the caller may see, or `NOBODY` and why a known person has no score.
 
     Raises:
         ProblemError: 404 for nobody and for somebody whom the caller may not see; 503 before the first published day.
     """
     if live.manifest is None:
         raise ProblemError(503, "no_scores", "No scores were published yet.", remedy="Run the day: `recovery run`.")
-    rows = live.people.seen_by(live.people.find([person_id]), owner_id=principal.owner_id, team_id=principal.team_id)
-    if rows[0] == NOBODY:
+    # Both are searched for everybody, so that nobody's answer takes another time.
+    row, other = (_row(people, principal, person_id) for people in (live.people, live.unscored))
+    if row == NOBODY and other == NOBODY:
         raise unknown_person()
+    return row, orjson.loads(live.unscored.body(other)) if row == NOBODY else None
+
+
+def _row(people: People, principal: Principal, person_id: str) -> int:
+    rows = people.seen_by(people.find([person_id]), owner_id=principal.owner_id, team_id=principal.team_id)
     return int(rows[0])
+
+
+def _words(reason: str) -> str:
+    return reason.replace("_", " ")
 
 
 def answer_of(state: ApiState, live: Live, row: int, person_id: str) -> bytes:

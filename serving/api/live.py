@@ -18,7 +18,7 @@ from contracts.words import DEFINITION_VERSION
 from models.features import FEATURES
 from models.scoring.model import ResurrectionModel
 from models.scoring.published import POINTER, PublishedModel, folder_of, read_model
-from serving.api.people import DATASET, People, nobody, open_people
+from serving.api.people import DATASET, UNSCORED, People, nobody, open_people
 
 POLL_SECONDS: Final = 1.0
 RETRY_SECONDS: Final = 5.0  # what could not be read is tried again after so long, or when it changes
@@ -33,7 +33,8 @@ class Live:
     Attributes:
         pointer, model: the published model, None before any was promoted.
         people: everyone scored on the newest published date.
-        manifest: of those scores.
+        unscored: everyone known on that date who has no score.
+        manifest: of the scores.
         faults: why something newer is not used, by what it is.
         loaded_at: when this state came into use, aware UTC.
     """
@@ -41,6 +42,7 @@ class Live:
     pointer: PublishedModel | None = None
     model: ResurrectionModel | None = None
     people: People = field(default_factory=nobody)
+    unscored: People = field(default_factory=nobody)
     manifest: PublishedManifest | None = None
     faults: dict[str, str] = field(default_factory=dict)
     loaded_at: datetime = _NEVER
@@ -121,7 +123,8 @@ class Source:
 
     def _scores_stamp(self) -> object:
         newest = latest_date(self._published, DATASET)
-        return newest and (newest, _stamp(self._published / DATASET / newest.isoformat() / "manifest.json"))
+        names = (DATASET, UNSCORED)
+        return newest and tuple(_stamp(self._published / name / newest.isoformat() / "manifest.json") for name in names)
 
     def _model(self) -> dict[str, Any]:
         has_pointer = (folder_of(self._published) / POINTER).exists()
@@ -145,7 +148,10 @@ class Source:
             if self.live.manifest is None:
                 return {}
             raise RecoveryError("The published scores are gone.", where=DATASET)
-        return {"manifest": manifest, "people": open_people(self._published, self._cache, manifest)}
+        people = open_people(self._published, self._cache, manifest)
+        others = read_manifest(self._published, dataset=UNSCORED, as_of=manifest.as_of_date)
+        unscored = nobody() if others is None else open_people(self._published, self._cache, others)
+        return {"manifest": manifest, "people": people, "unscored": unscored}
 
 
 def _without(faults: dict[str, str], what: str) -> dict[str, str]:

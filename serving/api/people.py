@@ -24,7 +24,8 @@ _KEPT: Final = 2  # folders: the one in use and the one that a slower process st
 _ROWS_AT_ONCE: Final = 65_536
 NOBODY: Final = -1
 
-_BODIES: Final = """
+UNSCORED: Final = "unscored_people"
+_SCORES_SQL: Final = """
 select
     person_id,
     owner_id,
@@ -39,20 +40,24 @@ select
 from read_parquet(?)
 order by person_id
 """
+_UNSCORED_SQL: Final = """
+select person_id, owner_id, team_id, null::double as p, to_json(reason) as body from read_parquet(?) order by person_id
+"""
+_SQL: Final = {DATASET: _SCORES_SQL, UNSCORED: _UNSCORED_SQL}
 
 
 @dataclass(frozen=True)
 class People:
-    """Everyone scored on the newest published date.
+    """Everyone scored on the newest published date, or everyone known who is not.
 
     Attributes:
         as_of: the date.
         ids: person ids, rising, bytes, shape (people,).
         start: where each body begins in `bodies`, and the end, int64, shape (people + 1,).
-        bodies: JSON answers one after another, uint8.
+        bodies: JSON answers one after another, uint8; of those without a score the reason, a JSON string.
         owner, team: code of the person's owner and team, -1 for none, int32, shape (people,).
         owners, teams: code of every owner and team.
-        p: chances of everyone, rising, shape (people,).
+        p: chances of everyone scored, rising, shape (people,) or empty.
     """
 
     as_of: date | None
@@ -116,15 +121,17 @@ def open_people(published: Path, cache: Path, manifest: PublishedManifest) -> Pe
     Args:
         published: root of published datasets.
         cache: folder of files that can be made again.
-        manifest: of the date's scores.
+        manifest: of the date's scores, or of those without one.
     """
+    dataset = manifest.dataset
+    cache = cache if dataset == DATASET else cache / dataset
     folder = cache / f"{manifest.as_of_date}-{manifest.sha256[:16]}-{_SHAPE}"
     if not folder.exists():
         cache.mkdir(parents=True, exist_ok=True)
         with FileLock(cache / ".lock"):
             if not folder.exists():
-                source = published_path(published, dataset=DATASET, as_of=manifest.as_of_date)
-                _make(source, folder)
+                source = published_path(published, dataset=dataset, as_of=manifest.as_of_date)
+                _make(source, folder, _SQL[dataset])
                 _tidy(cache, keep=folder)
     facts = json.loads((folder / "facts.json").read_text(encoding="utf-8"))
 
@@ -145,7 +152,7 @@ def open_people(published: Path, cache: Path, manifest: PublishedManifest) -> Pe
     )
 
 
-def _make(source: Path, folder: Path) -> None:
+def _make(source: Path, folder: Path, sql: str) -> None:
     staging = folder.with_name(f".{folder.name}.tmp")
     shutil.rmtree(staging, ignore_errors=True)
     staging.mkdir()
@@ -155,7 +162,7 @@ def _make(source: Path, folder: Path) -> None:
     with duckdb.connect() as connection:
         found = connection.execute("select max(strlen(person_id)) from read_parquet(?)", [str(source)]).fetchone()
         width = int(found[0]) if found and found[0] else 1
-        batches = connection.execute(_BODIES, [str(source)]).to_arrow_reader(_ROWS_AT_ONCE)
+        batches = connection.execute(sql, [str(source)]).to_arrow_reader(_ROWS_AT_ONCE)
         files = {name: (staging / f"{name}.bin").open("wb") for name in ("ids", "bodies", "owner", "team")}
         try:
             for batch in batches:
@@ -168,7 +175,7 @@ def _make(source: Path, folder: Path) -> None:
                 stops = end + np.cumsum([len(text) for text in texts], dtype=np.int64)
                 end = int(stops[-1])
                 ends.append(stops)
-                chances.append(np.array(p, np.float64))
+                chances.append(np.array([one for one in p if one is not None], np.float64))
         finally:
             for handle in files.values():
                 handle.close()

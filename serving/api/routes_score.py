@@ -151,7 +151,6 @@ async def _lines(state: ApiState, principal: Principal, asked: Asked, as_of: dat
     for at in range(0, len(asked.person_ids), _PEOPLE_AT_ONCE):
         some = asked.person_ids[at : at + _PEOPLE_AT_ONCE]
         yield await asyncio.to_thread(_people_lines, state, principal, live, some)
-        items.labels("published").inc(len(some))
     async for lines in one_ahead(partial(_lead_lines, leads, as_of, live) for leads in asked.leads):
         yield lines
     items.labels("described").inc(sum(len(leads) for leads in asked.leads))
@@ -167,7 +166,9 @@ def _people_lines(state: ApiState, principal: Principal, live: Live, person_ids:
     if not state.told.is_current:
         state.told.refresh()
     is_plain = not state.told.people and state.told.fault is None
-    parts = []
+    parts: list[bytes] = []
+    if is_plain:  # `answer_of` counts the others
+        state.figures.items.labels("published").inc(int((rows != NOBODY).sum()))
     starts, ends = people.start[np.maximum(rows, 0)], people.start[np.minimum(rows + 1, len(people))]
     for person_id, row, start, end in zip(person_ids, rows.tolist(), starts.tolist(), ends.tolist(), strict=True):
         if row == NOBODY:

@@ -197,11 +197,12 @@ class ScoreOut(BaseModel):
 
 
 class EventsOut(BaseModel):
-    """What became of told activities: how many are new, and the score that knows of them."""
+    """What became of told activities: how many are new, and the score that knows of them, or why there is none."""
 
     new: int
     repeated: int
-    score: ScoreOut
+    score: ScoreOut | None
+    unscored_reason: str | None
 
 
 class ProblemOut(BaseModel):

@@ -82,7 +82,8 @@ def fill(engine: Engine, frame: pd.DataFrame, *, as_of: date = AS_OF, objectors:
             """
             create or replace table marts.dim_people as
             select cast(? as date) as as_of_date, person_id, account_id, 'owner-1' as owner_id, 'team-1' as team_id,
-                true as is_dormant, person_id || '@x.example' as email, null::varchar as phone_e164
+                true as is_dormant, null::varchar as not_dormant_reason, person_id || '@x.example' as email,
+                null::varchar as phone_e164
             from known where cast(as_of_date as date) = ?
             """,
             [as_of, as_of],

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import zipfile
 from collections.abc import Callable, Iterator
@@ -14,6 +15,7 @@ import sqlalchemy as sa
 from contracts.errors import BadInputError
 from contracts.words import Crm
 from pipelines.rights.access import export_person
+from pipelines.rights.erasure import erase_people
 from pipelines.rights.landed_people import declared_countries
 from pipelines.rights.landing import people_rows
 from pipelines.rights.people import find_people
@@ -202,3 +204,15 @@ def test_a_record_of_somebody_else_that_mentions_the_person_stays_without_the_wo
         ("Bob", "(for [erased]; [erased]; [erased])"),
         ("Cyd", "Cottonwood"),
     ]
+
+
+def test_half_an_address_in_a_record_takes_nobody_else_out(at: At) -> None:
+    place = at(
+        "1,2024-01-02 10:00,Ann,Applewhite,ann@,(212) 555-0100,US",
+        "2,2024-01-02 10:00,Joann,Brandywine,joann@acme.example,(212) 555-0199,US",
+    )
+    people = find(place, person_id_of(record(1)))
+    assert people.emails == frozenset()
+    erase_people(place.settings, place.engine, people, addresses=ADDRESSES, now=NOW)
+    assert [path.parent.name for path, _ in hits(place.settings.landing_dir, ("joann@acme.example",))]
+    assert not list(hits(place.settings.landing_dir, ("applewhite",)))

@@ -14,6 +14,7 @@ from contracts.published import read_manifest, read_published
 from contracts.words import SuppressionReason
 from pipelines.resources import Engine
 from pipelines.scoring.frames import unscored_people
+from pipelines.scoring.unscored import publish_unscored
 from recovery.addresses import load_address_key
 from recovery.ledger import Ledger, open_ledger
 from recovery.ledger.engine import writing
@@ -85,9 +86,31 @@ def test_the_day_scores_nobody_who_may_not_be_scored_and_counts_them(tmp_path: P
         read_published(engine.settings.published_dir, dataset="lead_scores", as_of=AS_OF)["person_id"].to_pylist()
     )
     assert {who(n) for n in range(PEOPLE)} - scored == {who(n) for n in (1, 2, 3, 5, 6, 9)}
+    others = read_published(engine.settings.published_dir, dataset="unscored_people", as_of=AS_OF).to_pylist()
+    assert {row["person_id"]: row["reason"] for row in others} == {
+        who(n): "restricted" if n in (2, 3) else "objected" for n in (1, 2, 3, 5, 6, 9)
+    }
+    assert {(row["owner_id"], row["team_id"]) for row in others} == {("owner-1", "team-1")}
     verdicts = {one.check_name: one.passed for one in result.get_asset_check_evaluations()}
     assert verdicts["people_who_objected_are_not_scored"]
     assert verdicts["every_dormant_person_is_scored_or_counted"]
+
+
+def test_whoever_is_not_dormant_is_known_without_a_score(tmp_path: Path, frame: pd.DataFrame) -> None:
+    engine = engine_at(tmp_path)
+    fill(engine, frame)
+    with engine.warehouse.open() as connection:
+        connection.execute(
+            "update marts.dim_people set is_dormant = false, not_dormant_reason = 'recently_active' "
+            "where person_id = ?",
+            [who(3)],
+        )
+    first = publish_unscored(engine, as_of=AS_OF)
+    assert first is not None
+    (row,) = read_published(engine.settings.published_dir, dataset="unscored_people", as_of=AS_OF).to_pylist()
+    assert row == {"person_id": who(3), "owner_id": "owner-1", "team_id": "team-1", "reason": "recently_active"}
+    assert publish_unscored(engine, as_of=AS_OF) == first
+    assert publish_unscored(engine, as_of=AS_OF - timedelta(days=7)) is None, "an older date is not what people are now"
 
 
 def reasons(engine: Engine) -> dict[str, str]:

@@ -99,6 +99,15 @@ class Site:
             facts={"dormant": len(PEOPLE), **(facts or {})},
         )
 
+    def publish_unscored(self, rows: dict[str, tuple[str | None, str | None, str]], as_of: date = AS_OF) -> None:
+        """People without a score: id -> owner, team and reason."""
+        columns = ("person_id", "owner_id", "team_id", "reason")
+        table = pa.table(
+            {name: pa.array([(one, *rest)[at] for one, rest in sorted(rows.items())], pa.string())
+             for at, name in enumerate(columns)}
+        )  # fmt: skip
+        publish(self.published, dataset="unscored_people", as_of=as_of, table=table)
+
     def publish_histories(self, leads: Sequence[LeadHistory], as_of: date = AS_OF) -> None:
         """Histories of `PEOPLE`, in their order; three and three share an account."""
         rows, acts = [], []

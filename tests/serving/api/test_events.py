@@ -185,3 +185,31 @@ def test_the_clock_of_the_ledger_is_utc(client: TestClient, site: Site) -> None:
     (one,) = told_since(site.engine, datetime(2026, 6, 1))
     assert one.occurred_at == datetime(2026, 6, 1, 7, 30)
     assert one.observed_at == NOW.astimezone(UTC).replace(tzinfo=None)
+
+
+def test_an_event_of_somebody_without_a_score_is_kept_and_says_why_there_is_none(
+    client: TestClient, site: Site, app_state: Any
+) -> None:
+    site.publish_unscored({"awake": ("anna", None, "recently_active"), "shy": ("ben", None, "objected")})
+    app_state.source.refresh()
+    told = tell(client, "awake", CLICK)
+    assert told.status_code == 200, told.text
+    assert told.json() == {"new": 1, "repeated": 0, "score": None, "unscored_reason": "recently_active"}
+    assert tell(client, "awake", CLICK).json()["repeated"] == 1
+    with site.engine.connect() as connection:
+        kept = connection.execute(sa.select(api_activities.c.person_id)).scalars().all()
+    assert kept == ["awake"]
+    score = client.get("/v1/people/awake/score")
+    assert (score.status_code, score.json()["title"]) == (404, "no score")
+    assert "recently active" in score.json()["detail"]
+    anna = {"Authorization": f"Bearer {site.token(owner_id='anna')}"}
+    hidden, nobody = (tell(client, person, CLICK, **anna) for person in ("shy", "nobody"))
+    assert hidden.status_code == nobody.status_code == 404
+    assert hidden.content == nobody.content
+
+
+def test_an_event_is_the_same_however_it_is_written(client: TestClient) -> None:
+    assert tell(client, PERSON, MAIL).json()["new"] == 1
+    other = {"direction": "outbound", "occurred_at": "2026-06-01T07:30:00Z", "kind": "email", "is_machine": False}
+    assert tell(client, PERSON, other).json()["new"] == 0
+    assert tell(client, PERSON, other | {"occurred_at": "2026-06-01T07:30:00.000001Z"}).json()["new"] == 1
