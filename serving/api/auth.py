@@ -146,6 +146,12 @@ class Authenticator:
             known = self._remembered.get(digest)
         return known.principal if known is not None and known.fresh_until > self._clock() else None
 
+    def has_seen(self, token: str) -> bool:
+        """Whether a credential was right in the last minutes."""
+        with self._lock:
+            known = self._remembered.get(_digest(token))
+        return known is not None and known.ends > self._clock()
+
     def _remember(self, digest: bytes, principal: Principal, ends: float) -> None:
         with self._lock:
             fresh_until = min(self._clock() + _REMEMBERED_SECONDS, ends)

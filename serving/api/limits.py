@@ -59,7 +59,7 @@ class MemoryLimiter:
     Args:
         window_seconds: length of the window.
         share: part of every limit that this process may use: with n processes 1 / n, so that together they never
-            allow more than the limit.
+            allow more than the limit; of a limit below n nothing is left.
         clock: monotonic seconds.
     """
 
@@ -71,9 +71,19 @@ class MemoryLimiter:
         self._taken: OrderedDict[str, deque[float]] = OrderedDict()
         self._lock = threading.Lock()
 
+    def is_spent(self, key: str, limit: int) -> bool:
+        """Whether a key has no request left in the window; counts nothing."""
+        with self._lock:
+            taken = self._taken.get(key, ())
+            since = self._clock() - self.window_seconds
+            return sum(moment > since for moment in taken) >= self._most(limit)
+
+    def _most(self, limit: int) -> int:
+        return math.floor(limit * self._share)
+
     def take(self, key: str, limit: int) -> Allowance:
         """See `Limiter.take`."""
-        most = max(1, math.floor(limit * self._share)) if limit > 0 else 0
+        most = self._most(limit)
         with self._lock:
             now = self._clock()
             taken = self._taken.get(key)

@@ -27,6 +27,7 @@ from serving.api.metering import Figures, UsageMeter, share_figures
 from serving.api.patience import ANSWER_SECONDS, Patience
 from serving.api.rescoring import Rescorer
 from serving.api.state import ApiState
+from serving.api.timed_http import TimedHttp
 from serving.api.tokens import JwtRules, key_finder
 from serving.api.told import Told
 
@@ -59,7 +60,7 @@ def build_state(settings: Settings, *, workers: int = 1) -> ApiState:
         source=source,
         authenticator=Authenticator(KeyStore(engine), _rules(settings), patience=patience),
         limiter=_limiter(settings, share=1 / workers),
-        failures=MemoryLimiter(),
+        failures=MemoryLimiter(share=1 / workers),
         ledger=engine,
         published=settings.published_dir,
         told=Told(partial(told_since, engine), cache / "told", lambda: source.live.as_of, patience=patience),
@@ -131,6 +132,7 @@ def serve_api(settings: Settings, *, host: str, port: int, workers: int) -> None
         forwarded_allow_ips=trusted or None,
         timeout_graceful_shutdown=DRAIN_SECONDS,
         timeout_worker_healthcheck=_HUNG_SECONDS,
+        http=TimedHttp,
         limit_concurrency=4_096,
         backlog=4_096,
     )

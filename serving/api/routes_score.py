@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
+from contextlib import ExitStack
 from datetime import date, datetime, timedelta
 from functools import partial
 from typing import Any, Final
@@ -18,6 +19,7 @@ from serving.api.ahead import one_ahead
 from serving.api.auth import Principal, Right
 from serving.api.described import score_leads
 from serving.api.direct import DirectRoute
+from serving.api.doors import HeldResponse
 from serving.api.guard import MOST_BULK_BYTES, admit, read_body, state_of
 from serving.api.known import answer_of, person_answer, row_of
 from serving.api.lane import Asked, read_bulk, read_score
@@ -127,13 +129,15 @@ async def score_bulk(request: Request) -> StreamingResponse:
     People come first, then leads. Nobody known is a line `{"person_id": ..., "error": "unknown_person"}`.
     """
     principal = await admit(request, Right.SCORE, route="score_bulk")
-    body = await read_body(request, most=MOST_BULK_BYTES)
     state = state_of(request)
-    asked = await asyncio.to_thread(_read_bulk, body, state.now())
-    request.state.items = len(asked.person_ids) + sum(len(leads) for leads in asked.leads)
-    as_of = _as_of(request, asked.as_of)
-    lines = _lines(state, principal, asked, as_of)
-    return StreamingResponse(lines, media_type="application/x-ndjson")
+    with ExitStack() as begun:
+        begun.enter_context(state.bulk.place())
+        body = await read_body(request, most=MOST_BULK_BYTES)
+        asked = await asyncio.to_thread(_read_bulk, body, state.now())
+        request.state.items = len(asked.person_ids) + sum(len(leads) for leads in asked.leads)
+        as_of = _as_of(request, asked.as_of)
+        place = begun.pop_all()  # the answer holds it from here on
+    return HeldResponse(place, _lines(state, principal, asked, as_of), media_type="application/x-ndjson")
 
 
 def _read_bulk(body: bytes, now: datetime) -> Asked:

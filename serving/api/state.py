@@ -12,6 +12,7 @@ from typing import Final
 import sqlalchemy as sa
 
 from serving.api.auth import Authenticator
+from serving.api.doors import Doors
 from serving.api.housekeeping import Housekeeper
 from serving.api.limits import Limiter, MemoryLimiter
 from serving.api.live import Live, Source
@@ -65,6 +66,11 @@ class ApiState:
     def together(self) -> Together:
         """Scores the described leads of requests that arrive at the same moment."""
         return Together(lambda: self.source.live, self.now)
+
+    @cached_property
+    def bulk(self) -> Doors:
+        """Places for bulk requests."""
+        return Doors()
 
     def tell_figures(self) -> None:
         """Bring the figures of the published state up to date."""

@@ -12,7 +12,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import httpx
 import uvicorn
@@ -76,10 +76,10 @@ def serving(site: Site, *, workers: int = 1, **settings: str) -> Iterator[Runnin
 
 
 @contextmanager
-def in_thread(app: FastAPI) -> Iterator[str]:
+def in_thread(app: FastAPI, **more: Any) -> Iterator[str]:
     """The application on a port of its own in this process; yields its address."""
     port = free_port()
-    server = uvicorn.Server(uvicorn.Config(app, port=port, log_level="error", access_log=False))
+    server = uvicorn.Server(uvicorn.Config(app, port=port, log_level="error", access_log=False, **more))
     thread = threading.Thread(target=server.run)
     thread.start()
     try:
