@@ -37,6 +37,7 @@ class PublishedModel(BaseModel):
         definition_version: of the words and features the model was made with.
         live_since: as-of date on which it became the model in use.
         metrics: measures of its twin on the test slice, by name.
+        reliability: there, by rising score: mean promised chance, observed rate and rows of each bin.
         key_id, signature: HMAC-SHA256 over all other values.
     """
 
@@ -56,6 +57,7 @@ class PublishedModel(BaseModel):
     horizon_days: int
     live_since: date
     metrics: dict[str, float] = {}
+    reliability: tuple[tuple[float, float, float], ...] = ()
     key_id: str = ""
     signature: str = ""
 
@@ -143,7 +145,8 @@ def read_model(published: Path, *, key: Key, threads: int = 1) -> tuple[Publishe
 
 def _signature(pointer: PublishedModel, key: Key) -> str:
     plain = pointer.model_dump(mode="json") | {"signature": ""}
-    if not pointer.metrics:  # as it was signed before there were any
-        del plain["metrics"]
+    for name in ("metrics", "reliability"):  # as it was signed before there were any
+        if not plain[name]:
+            del plain[name]
     message = b"published-model\0" + json.dumps(plain, sort_keys=True, allow_nan=False).encode()
     return hmac.new(key.secret, message, hashlib.sha256).hexdigest()

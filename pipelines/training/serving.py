@@ -48,6 +48,7 @@ def publish_champion(
         definition_version=DEFINITION_VERSION,
         horizon_days=record.horizon_days,
         live_since=date.fromisoformat(held.tags["promoted_as_of"]),
+        reliability=tuple((row["p"], row["observed"], row["rows"]) for row in record.reliability),
         metrics={name: value for name, value in sorted(record.figures.items()) if isfinite(value)},
     )
     return publish_model(settings.published_dir, data, pointer, key=installation_key(settings.secrets_dir, MODELS))

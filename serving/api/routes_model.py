@@ -30,7 +30,7 @@ async def model(request: Request) -> Response:
     live = state_of(request).live
     if live.pointer is None:
         raise ProblemError(503, "no_model", "No model was promoted yet.")
-    hidden = {"signature", "key_id", "path"}
+    hidden = {"signature", "key_id", "path", "reliability"}
     facts = {k: v for k, v in live.pointer.model_dump(mode="json").items() if k not in hidden}
     scores = live.manifest.facts if live.manifest else {}
     answer = {**facts, "loaded_at": live.loaded_at.isoformat(), "as_of_date": str(live.as_of), "scores": scores}

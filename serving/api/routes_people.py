@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Annotated, Any, Final
+from typing import Annotated, Final
 
 import orjson
 from fastapi import APIRouter, Path, Request
@@ -14,7 +14,7 @@ from serving.api.examples import links
 from serving.api.guard import admit, state_of
 from serving.api.insights import insights_of
 from serving.api.known import person_answer
-from serving.api.schemas import ScoreOut
+from serving.api.schemas import InsightsOut, ScoreOut
 
 router: Final = APIRouter(prefix="/v1/people", tags=["people"])
 PersonPath = Annotated[str, Path(min_length=1, max_length=64, description="person_id of the engine")]
@@ -33,11 +33,12 @@ async def person_score(request: Request, person_id: PersonPath) -> Response:
     return Response(answer, media_type="application/json")
 
 
-@router.get("/{person_id}/insights", response_model=dict[str, Any], operation_id="person_insights")
+@router.get("/{person_id}/insights", response_model=InsightsOut, operation_id="person_insights")
 async def person_insights(request: Request, person_id: PersonPath) -> Response:
     """Score, trend, chance of return and value, best channel and hour, contactability, recommended next step."""
     principal = await admit(request, Right.INSIGHT, route="person_insights")
     state = state_of(request)
     score = orjson.loads(await person_answer(request, principal, person_id))
-    found = await asyncio.to_thread(insights_of, state.published, score, state.live.as_of)
+    live = state.live
+    found = await asyncio.to_thread(insights_of, state.published, score, live.as_of, live.pointer)
     return Response(orjson.dumps(found), media_type="application/json")

@@ -196,6 +196,76 @@ class ScoreOut(BaseModel):
     warnings: list[str] = []
 
 
+class TrendOut(BaseModel):
+    """The score of an earlier day; points of rules and of a model do not compare."""
+
+    as_of_date: date
+    points: int
+    p: float
+    score_kind: Literal["model", "rules"]
+
+
+class ChanceOut(BaseModel):
+    """Chance of coming back, handled as usual.
+
+    `low` and `high` hold what 95 % intervals allow for people with such a score, by what happened on the model's test
+    dates; null where no model with such a record answers. Days are those of people who come back at all.
+    """
+
+    p: float
+    horizon_days: int | None
+    low: float | None
+    high: float | None
+    p_return_30d: float | None
+    p_return_60d: float | None
+    p_return_90d: float | None
+    median_days_if_returning: float | None
+
+
+class ValueOut(BaseModel):
+    """Expected value of a win-back, deal currency of the reports, with its interval."""
+
+    expected: float
+    low: float | None
+    high: float | None
+
+
+class BestOut(BaseModel):
+    """Best channel among those that the plan allows, by the share who answer, and the best hour of its touches."""
+
+    channel: str | None
+    answers: dict[str, float]
+    weekday: int | None
+    hour: int | None
+    hour_rate: float | None
+    hour_basis: str | None
+    hour_reason: str | None
+
+
+class ContactOut(BaseModel):
+    """What the plan of the day decided, channel by channel, and what would unlock it."""
+
+    decision: str
+    channel: str | None
+    reason: str | None
+    unlock: str | None
+    not_before: str | None
+    expires_at: str | None
+    channels: dict[str, str]
+
+
+class InsightsOut(BaseModel):
+    """Everything that is published about a person; what the day did not publish is null."""
+
+    score: ScoreOut
+    trend: list[TrendOut]
+    chance: ChanceOut
+    value: ValueOut | None
+    best: BestOut | None
+    contact: ContactOut | None
+    next_step: str
+
+
 class EventsOut(BaseModel):
     """What became of told activities: how many are new, and the score that knows of them, or why there is none."""
 

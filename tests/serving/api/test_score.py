@@ -194,14 +194,6 @@ def test_problems_are_described_as_they_are_answered(client: TestClient) -> None
     assert client.post("/v1/score", json={}).headers["content-type"] == "application/problem+json"
 
 
-def test_insights_tell_the_trend(client: TestClient, site: Site) -> None:
-    site.publish_scores(AS_OF - timedelta(days=7))
-    found = client.get(f"/v1/people/{PEOPLE[2]}/insights").json()
-    assert [day["as_of_date"] for day in found["trend"]] == ["2026-05-25", "2026-06-01"]
-    assert found["score"]["person_id"] == PEOPLE[2]
-    assert found["plan"] is None
-
-
 def test_without_a_model_known_people_are_still_answered(tmp_path: Any) -> None:
     site = Site(tmp_path)
     site.publish_scores()
