@@ -70,9 +70,9 @@ class _Score(Struct, forbid_unknown_fields=True, gc=False):
 
 
 class _Bulk(Struct, forbid_unknown_fields=True, gc=False):
-    person_ids: Annotated[list[_PersonId], Meta(max_length=MOST_IN_BULK)] = []
-    leads: Annotated[list[msgspec.Raw], Meta(max_length=MOST_IN_BULK)] = []
-    as_of_date: date | None = None
+    person_ids: Annotated[list[_PersonId], Meta(max_length=MOST_IN_BULK)] | UnsetType = UNSET
+    leads: Annotated[list[msgspec.Raw], Meta(max_length=MOST_IN_BULK)] | UnsetType = UNSET
+    as_of_date: date | UnsetType | None = UNSET
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,20 +146,20 @@ def columns_of(asked: Sequence[Plain], now: datetime) -> Leads | None:
 
 
 def read_bulk(body: bytes, now: datetime, *, at_once: int) -> Asked | None:
-    """People and leads, the leads in groups of at most `at_once`; None when the request is not plain.
-
-    As in the long way for large bodies, the last one counts of a name that stands twice.
-    """
+    """People and leads, the leads in groups of at most `at_once`; None when the request is not plain."""
     try:
-        _names_of(body)
+        names = _names_of(body)
         asked = _decoded(_BULK, body)
-        if not 1 <= len(asked.person_ids) + len(asked.leads) <= MOST_IN_BULK:
+        person_ids, described = asked.person_ids or [], asked.leads or []
+        if not 1 <= len(person_ids) + len(described) <= MOST_IN_BULK:
             return None
-        groups = [asked.leads[at : at + at_once] for at in range(0, len(asked.leads), at_once)]
-        leads = [_columns([_decoded(_LEAD, raw) for raw in group], now)[0] for group in groups]
+        groups = [described[at : at + at_once] for at in range(0, len(described), at_once)]
+        made = [_columns([_decoded(_LEAD, raw) for raw in group], now) for group in groups]
     except _GivenUp:
         return None
-    return Asked(asked.person_ids, leads, asked.as_of_date)
+    # A name that stands twice: see `columns_of`.
+    counted = sum(count for _, count in made) + sum(one is not UNSET for one in msgspec.structs.astuple(asked))
+    return Asked(person_ids, [leads for leads, _ in made], asked.as_of_date or None) if names == counted else None
 
 
 def _decoded(decoder: msgspec.json.Decoder[T], body: bytes | msgspec.Raw) -> T:

@@ -26,10 +26,14 @@ def parse(model: type[T], body: bytes) -> T:
         found = model.model_validate_json(body)
     except (ValidationError, RecursionError):
         return _parse_slowly(model, body)  # tells what is wrong
+    return _without_repeats(found, body)
+
+
+def _without_repeats(found: T, body: bytes) -> T:
     # Of a name that stands twice pydantic takes the last one: the names that it took must be all that there are.
     if _SPACED_NAME.search(body) is None and body.count(b'":') == _names_in(found):
         return found
-    return _parse_slowly(model, body)
+    return _parse_slowly(type(found), body)
 
 
 def _names_in(one: BaseModel) -> int:
@@ -71,9 +75,9 @@ def _parse_slowly(model: type[T], body: bytes) -> T:
 
 
 def parse_large(model: type[T], body: bytes) -> T:
-    """The same for large bodies, read by pydantic's own parser; of a name that stands twice the last one counts."""
+    """The same for large bodies, whose faults are told by pydantic's own parser."""
     try:
-        return model.model_validate_json(body)
+        return _without_repeats(model.model_validate_json(body), body)
     except ValidationError as error:
         if any(fault["type"] == "json_invalid" for fault in error.errors(include_input=False, include_url=False)):
             raise ProblemError(400, "bad_json", "The body is no JSON.") from None

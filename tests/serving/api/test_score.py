@@ -249,3 +249,17 @@ def test_before_the_first_day_the_card_stands_on_its_stated_prior(tmp_path: Any)
         assert client.get(f"/v1/people/{PEOPLE[0]}/score").status_code == 503
         assert "no scores" in client.get("/health/ready").json()["reason"]
     site.engine.dispose()
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        '{"person_ids": ["a"], "person_ids": ["b"]}',
+        '{"leads": [{"ref": "a", "ref": "b"}]}',
+        '{"leads": [{"attributes": {"crm": "a", "crm": "b"}}]}',
+        '{"leads": [{"ref" : "a", "ref": "b"}]}',
+    ],
+)
+def test_a_name_that_stands_twice_in_a_bulk_request_is_refused(client: TestClient, body: str) -> None:
+    refused = client.post("/v1/score/bulk", content=body, headers={"Content-Type": "application/json"})
+    assert (refused.status_code, refused.json()["detail"]) == (400, "An object of the body has a name twice.")
