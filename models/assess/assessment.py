@@ -14,12 +14,12 @@ from contracts.errors import BadInputError
 from models.assess.columns import TypedColumns, duplicate_groups, type_columns
 from models.assess.drivers import Driver, drivers_of
 from models.assess.learning import Learned, learn
-from models.assess.measures import evaluate_rows
+from models.assess.measures import evaluate_rows, lift_of, reliability_of
 from models.assess.profit import Profit, net_profit, profit_curve
 from models.assess.splits import Splits, make_splits, moved_rate, refuse_small
 from models.assess.table import Bools, FlatTable, Floats
 from models.assess.uplift import ArmResult, assess_uplift
-from models.evaluation.metrics import Evaluation, lift_curve, reliability
+from models.evaluation.metrics import Evaluation
 from models.leaks.columns import Suspect, suspect_columns
 
 _MANY_CELLS: Final = 1_000_000  # below this a second thread costs more than it brings
@@ -130,8 +130,12 @@ def prepare(table: FlatTable, plan: AssessPlan) -> Prepared:
         twins = duplicate_groups(typed.frame)
         if twins is not None:
             repeated = len(table) - int(np.unique(twins).size)
-            table = replace(table, group=twins)
-            notes.append(f"{repeated:,} rows repeat another on every column; such rows stay on one side")
+            if table.time is None:
+                table = replace(table, group=twins)
+                notes.append(f"{repeated:,} rows repeat another on every column; such rows stay on one side")
+            else:  # a later row is a new case, however much it looks like an earlier one
+                table = replace(table, cluster=twins)
+                notes.append(f"{repeated:,} rows repeat another on every column; intervals count such rows as one")
     splits = make_splits(table, test_share=plan.test_share, seed=plan.seed)
     if (moved := moved_rate(table, splits)) is not None:
         notes.append(moved)
@@ -163,7 +167,12 @@ def assess(table: FlatTable, plan: AssessPlan, *, progress: Callable[[str], None
     judged = Judged(rows, p, raw, training_rate(prepared))
     last = rounds[-1]
     in_last = typed.frame.iloc[prepared.splits.rounds[-1].test]
-    uplift, unavailable, remarks = assess_uplift(table, typed, control=plan.control, cost=plan.cost, seed=plan.seed)
+    uplift, unavailable, remarks = assess_uplift(table, typed, control=plan.control, cost=cost, seed=plan.seed)
+    if uplift and plan.cost and table.value is None:
+        remarks = (*remarks, "uplift is told without the cost: no amounts say what a return is worth beside it")
+    if table.weight is not None:
+        remarks = (*remarks, "rates of suspected leaks are those of the rows in the file, not of the population")
+    weight = None if table.weight is None else table.weight[rows]
     worth = _worth(prepared, judged, expected, contacted, cost, plan) if cost is not None else (None, [])
     return Assessment(
         rows=table.total_rows or len(table),
@@ -173,8 +182,8 @@ def assess(table: FlatTable, plan: AssessPlan, *, progress: Callable[[str], None
         model_reason=last.reason,
         protocol=prepared.splits.protocol,
         evaluation=evaluate_judged(prepared, judged, seed=plan.seed),
-        reliability=reliability(p, table.y[rows]),
-        lift=lift_curve(table.y[rows], p, raw),
+        reliability=reliability_of(p, table.y[rows], weight),
+        lift=lift_of(table.y[rows], p, raw, weight),
         profit=worth[0],
         profit_points=worth[1],
         policy_words=last.policy.words if last.policy else "",

@@ -21,11 +21,12 @@ _SURE: Final = 12.0  # log of the odds against all values being distinct by chan
 _NAMES_A_ROW: Final = 0.95  # share of distinct values above which a word is a name of the row
 _REPEATING_NAME: Final = 0.2  # the same for a column that calls itself an identifier
 _ID_NAME: Final = re.compile(
-    r"(^|[ _\-.])(id|ids|uuid|guid|key|number|no|nr|num|code|ref|reference|hash|token|email|e-mail|phone|mobile|index|"
-    r"rowid|recordid)$|^controln$|^unnamed: 0$|^(mql|lead|customer|contact|person|account|user|order|invoice|record|"
-    r"client|donor|member)_?(id|no|number)\b",
+    r"(^|[ _\-.])(id|ids|uuid|guid|hash|token|email|e-mail|phone|mobile|rowid|recordid)$|^controln$|^unnamed: 0$|"
+    r"^(mql|lead|customer|contact|person|account|user|order|invoice|record|client|donor|member)_?(id|no|number)\b",
     re.IGNORECASE,
 )
+# A ZIP code or a price index tells something, an order code does not: only one that hardly repeats names the row.
+_MAYBE_ID: Final = re.compile(r"(^|[ _\-.])(key|number|no|nr|num|code|ref|reference|index)$", re.IGNORECASE)
 _CAMEL_ID: Final = re.compile(r"(?<=[a-z])(ID|Id|Uuid|Guid)$")
 _WORDS_OF_TEXT: Final = 3.0
 _SAMPLE: Final = 2_000
@@ -109,7 +110,7 @@ def _number_reason(name: str, values: Floats) -> str | None:
         width = float(distinct[-1] - distinct[0]) + 1.0
         if known.size**2 / (2.0 * width) > _SURE or (is_id_name(name) and known.size >= 20):
             return IDENTIFIER
-    if is_id_name(name) and distinct.size > max(_REPEATING_NAME * known.size, 50):
+    if distinct.size > max(_least_share(name) * known.size, 50):
         return IDENTIFIER
     return None
 
@@ -126,14 +127,22 @@ def _text_kind(name: str, text: pd.Series) -> tuple[Kind, str | None]:
     if words >= _WORDS_OF_TEXT and share > 0.5 and len(known) >= 20:
         return "text", None
     is_name = share > _NAMES_A_ROW and len(known) >= 10
-    if is_name or (is_id_name(name) and share > _REPEATING_NAME and known.nunique() > 50):
+    if is_name or (share > _least_share(name) and known.nunique() > 50):
         return "category", IDENTIFIER
     return "category", None
 
 
 def is_id_name(name: str) -> bool:
-    """Whether a column calls itself an identifier."""
-    return bool(_ID_NAME.search(name.strip())) or bool(_CAMEL_ID.search(name.strip()))
+    """Whether a column may call itself an identifier."""
+    return _least_share(name) < 1.0
+
+
+def _least_share(name: str) -> float:
+    """Share of distinct values above which a column is an identifier by its name; 1 where its name says nothing."""
+    plain = name.strip()
+    if _ID_NAME.search(plain) or _CAMEL_ID.search(plain):
+        return _REPEATING_NAME
+    return _NAMES_A_ROW if _MAYBE_ID.search(plain) else 1.0
 
 
 def duplicate_groups(frame: pd.DataFrame) -> NDArray[Any] | None:

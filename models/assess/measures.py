@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from models.assess.table import Bools, Floats
 from models.calibration.calibrator import expit, logit
-from models.evaluation.metrics import BINS, TOP_SHARE, Evaluation, evaluate, row_log_loss
+from models.evaluation.metrics import BINS, TOP_SHARE, Evaluation, evaluate, lift_curve, reliability, row_log_loss
 from models.evaluation.resampling import Interval, Resampler, interval
 
 
@@ -69,6 +69,33 @@ def evaluate_rows(
     )
 
 
+def reliability_of(p: Floats, y: Bools, weights: Floats | None) -> list[dict[str, float]]:
+    """Mean p, observed rate and rows of ten bins of equal mass, of the population where rows have weights."""
+    if weights is None:
+        return reliability(p, y)
+    bins = _bins(p, weights)
+    return [
+        {
+            "p": float(np.average(p[inside], weights=weights[inside])),
+            "observed": float(np.average(y[inside], weights=weights[inside])),
+            "rows": float(inside.sum()),
+        }
+        for inside in (bins == index for index in range(BINS))
+        if inside.any()
+    ]
+
+
+def lift_of(y: Bools, p: Floats, raw: Floats, weights: Floats | None) -> list[tuple[float, float]]:
+    """Share of people taken from the top (per cent steps) and share of events found among them, weighted likewise."""
+    if weights is None:
+        return lift_curve(y, p, raw)
+    order = np.lexsort((-raw, -p))
+    taken = np.cumsum(weights[order]) / weights.sum()
+    found = np.cumsum((weights * y)[order]) / float((weights * y).sum())
+    places = np.unique(np.minimum(np.searchsorted(taken, np.linspace(0.01, 1.0, 100)), taken.size - 1))
+    return [(float(taken[at]), float(found[at])) for at in places]
+
+
 def weighted_auc(y: Bools, p: Floats, raw: Floats, w: Floats, sampler: Resampler) -> Interval:
     """Weighted area under the ROC curve, ties in p broken by the raw score; ties of both count one half."""
     order = np.lexsort((raw, p))
@@ -94,10 +121,7 @@ def _average_precision(y: Bools, w: Floats) -> float:
 
 def _calibration_error(p: Floats, y: Bools, w: Floats, sampler: Resampler) -> tuple[float, float]:
     """ECE by bins of equal weight, and its mean under perfect calibration (see `calibration_error`)."""
-    rising = np.argsort(p, kind="stable")
-    share = (np.cumsum(w[rising]) - w[rising]) / w.sum()
-    bins = np.empty(p.size, dtype=np.intp)
-    bins[rising] = np.minimum((share * BINS + 1e-9).astype(np.intp), BINS - 1)
+    bins = _bins(p, w)
     residual = w * (y - p)
     error = expected = 0.0
     for index in range(BINS):
@@ -106,6 +130,15 @@ def _calibration_error(p: Floats, y: Bools, w: Floats, sampler: Resampler) -> tu
         error += abs(float(residual[inside].sum()))
         expected += float(np.sqrt(np.sum(by_group**2))) * float(np.sqrt(2.0 / np.pi))
     return error / float(w.sum()), expected / float(w.sum())
+
+
+def _bins(p: Floats, w: Floats) -> NDArray[np.intp]:
+    """Bin of equal weight of each row, by rising p."""
+    rising = np.argsort(p, kind="stable")
+    share = (np.cumsum(w[rising]) - w[rising]) / w.sum()
+    bins = np.empty(p.size, dtype=np.intp)
+    bins[rising] = np.minimum((share * BINS + 1e-9).astype(np.intp), BINS - 1)
+    return bins
 
 
 def _line(p: Floats, y: Bools, w: Floats, sampler: Resampler) -> tuple[Interval, Interval]:

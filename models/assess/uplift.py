@@ -20,6 +20,7 @@ from models.evaluation.resampling import Interval
 from models.features import FeatureSpec
 from models.training.matrix import clean_frame, usable_features
 from models.training.table import TableCoder
+from models.uplift.learners import LearnerName
 from models.uplift.report import UpliftReport, assess_arms
 from models.uplift.trial import Arms, make_arms
 
@@ -46,16 +47,30 @@ class ArmResult:
         """Who decides, and why."""
         return f"{self.report.learner.value.replace('_', ' ')}: {self.report.reason}"
 
+    @property
+    def qini(self) -> Interval | None:
+        """None where everybody is treated alike: nobody is ranked then."""
+        return self.report.qini if self._ranks else None
+
+    @property
+    def uplift_at_30(self) -> Interval | None:
+        """None where everybody is treated alike: there is no best part then."""
+        return self.report.uplift_at_30 if self._ranks else None
+
+    @property
+    def _ranks(self) -> bool:
+        return self.report.learner is not LearnerName.TREAT_ALL
+
     def to_json(self) -> dict[str, Any]:
-        """The keys of `assess.json`, then what helps to read them."""
+        """The keys of `assess.json`, then what helps to read them; null where everybody is treated alike."""
         report = self.report
+        ranked = {"qini": self.qini, "uplift_at_30": self.uplift_at_30}
+        always = {n: getattr(report, n) for n in ("policy_value", "treat_all", "gain_over_all", "average")}
         return {
-            "qini": report.qini.value,
-            "uplift_at_30": report.uplift_at_30.value,
+            **{name: None if found is None else found.value for name, found in ranked.items()},
             "policy_value": report.policy_value.value,
             "intervals": {
-                name: _interval(getattr(report, name))
-                for name in ("qini", "uplift_at_30", "policy_value", "treat_all", "gain_over_all", "average")
+                name: None if found is None else _interval(found) for name, found in (ranked | always).items()
             },
             "treat_all_value": report.treat_all.value,
             "average_effect": report.average.value,

@@ -18,19 +18,19 @@ from pipelines.feedback.report.page import TEMPLATES as REPORT_TEMPLATES
 TEMPLATES: Final = Path(__file__).parent / "templates"
 
 
-def render_page(found: Assessment, *, name: str, seconds: float) -> str:
+def render_page(found: Assessment, *, label: str, seconds: float) -> str:
     """The page as HTML text; names of columns may hold markup and are escaped.
 
     Args:
         found: what was found.
-        name: name of the file assessed.
+        label: the column that was forecast.
         seconds: that it took.
     """
     css = Markup((REPORT_TEMPLATES / "report.css").read_text(encoding="utf-8"))  # noqa: S704 - our own file
     return (
         _environment()
         .get_template("assess.html.j2")
-        .render(css=css, found=found, name=words.clean(name), seconds=seconds, **_view(found))
+        .render(css=css, found=found, label=words.clean(label), seconds=seconds, **_view(found))
     )
 
 
@@ -98,8 +98,10 @@ def standfirst(found: Assessment) -> str:
     )
 
 
-def interval_words(interval: Interval, digits: int) -> str:
-    """A value with its 95 % interval."""
+def interval_words(interval: Interval | None, digits: int) -> str:
+    """A value with its 95 % interval; a dash where there is none."""
+    if interval is None:
+        return "-"
     if interval.low != interval.low:
         return words.decimal(interval.value, digits)
     return f"{interval.value:.{digits}f} ({interval.low:.{digits}f} to {interval.high:.{digits}f})"

@@ -21,6 +21,7 @@ from pipelines.ingest.reading import ROW_NUMBER, quoted, read_into, text
 
 MOST_ROWS: Final = 250_000
 MOST_CELLS: Final = 100_000_000
+_ABSURD: Final = 1e30  # no count, amount or measure is larger; sums of squares would end
 _MANY_COLUMNS: Final = 200  # above this numbers are kept in four bytes
 _MOST_REJECTS: Final = 0.2
 _LABEL_VALUES: Final = 1_000_000
@@ -167,11 +168,8 @@ def _fetch(
     if total < rows:
         found.notes.append(f"{rows - total:,} rows without an outcome are left out")
     sample, weight = _sample(request, rows=total, hits=hits, columns=len(features), found=found)
-    short = len(features) > _MANY_COLUMNS
-    parts = [
-        f"{quoted(name)}::float as {quoted(name)}" if short and types[name].kind == "number" else quoted(name)
-        for name in features
-    ]
+    parts = [_feature_sql(name, types[name].kind, short=len(features) > _MANY_COLUMNS) for name in features]
+    _tell_absurd(connection, [name for name in features if types[name].kind == "number"], found)
     parts += [f"_outcome, {ROW_NUMBER}, {weight} as _sampling, {held_out or 'null::boolean'} as _held_out"]
     for role in _ROLES:
         name = getattr(request, role)
@@ -180,6 +178,23 @@ def _fetch(
         f"select {', '.join(parts)} from typed where _outcome is not null and {sample} order by {ROW_NUMBER}"
     ).df()
     return _table(frame, features, types, request, total, found, is_sample=weight != "1.0", where=where)
+
+
+def _feature_sql(name: str, kind: str, *, short: bool) -> str:
+    if kind != "number":
+        return quoted(name)
+    sane = f"case when abs({quoted(name)}) <= {_ABSURD!r} then {quoted(name)} end"
+    return f"({sane}){'::float' if short else ''} as {quoted(name)}"
+
+
+def _tell_absurd(connection: duckdb.DuckDBPyConnection, names: Sequence[str], found: _Found) -> None:
+    if not names:
+        return
+    counts = ", ".join(f"count(*) filter (abs({quoted(name)}) > {_ABSURD!r})" for name in names)
+    row = connection.execute(f"select {counts} from typed").fetchone() or ()
+    for name, count in zip(names, row, strict=True):
+        if count:
+            found.notes.append(f"{count:,} values of '{name}' are beyond {_ABSURD:.0e} and read as missing")
 
 
 def _sample(request: Request, *, rows: int, hits: int, columns: int, found: _Found) -> tuple[str, str]:
@@ -272,6 +287,12 @@ def _weight(
             where=where,
             remedy="A weight says how many people a row stands for; mend the column.",
         )
+    if (values > _ABSURD).any():
+        raise BadInputError(
+            f"{int((values > _ABSURD).sum()):,} population weights are beyond {_ABSURD:.0e}.",
+            where=where,
+            remedy="A weight says how many people a row stands for; mend the column.",
+        )
     unusable = ~(values > 0)
     if unusable.all():
         raise BadInputError("No row has a population weight above zero.", where=where, remedy="Mend the column.")
@@ -291,6 +312,11 @@ def _value(frame: pd.DataFrame, request: Request, y: Bools, found: _Found) -> Fl
     if below:
         found.unavailable["profit"] = (
             f"{below:,} amounts in '{request.value}' are below zero; a refund is no amount: net it or blank it"
+        )
+        return None
+    if (absurd := int((np.abs(values) > _ABSURD).sum())) > 0:
+        found.unavailable["profit"] = (
+            f"{absurd:,} amounts in '{request.value}' are beyond {_ABSURD:.0e}; mend the column"
         )
         return None
     given = np.isfinite(values) & (values > 0)

@@ -6,7 +6,7 @@ import json
 import tempfile
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Final
 
@@ -56,17 +56,18 @@ def assess_file(
         BadInputError: nothing can be told; `assess.json` then says why, and an older page is removed.
     """
     started = time.perf_counter()
+    for name in (JSON_NAME, PAGE_NAME):  # whatever happens, yesterday's report does not stand for today's
+        (out / name).unlink(missing_ok=True)
     try:
         found = _assess(path, request, settings, progress)
     except BadInputError as error:
-        (out / PAGE_NAME).unlink(missing_ok=True)
         words = f"{error.what} {error.remedy}".strip()
         _write_json(out, refusal(words, seconds=time.perf_counter() - started))
         raise
     seconds = time.perf_counter() - started
     values = to_json(found, seconds=seconds)
     _write_json(out, values)
-    write_atomic(out / PAGE_NAME, render_page(found, name=path.name, seconds=seconds).encode())
+    write_atomic(out / PAGE_NAME, render_page(found, label=request.label, seconds=seconds).encode())
     run_id = None
     if track:
         if progress:
@@ -108,15 +109,8 @@ def _track(path: Path, request: Request, values: dict[str, Any], out: Path, sett
         tracking,
         digest=sha256_file(path),
         params={
-            "label": request.label,
-            "time": request.time or "",
-            "group": request.group or "",
-            "value": request.value or "",
-            "cost": request.cost if request.cost is not None else "",
-            "treatment": request.treatment or "",
-            "population_weight": request.weight or "",
-            "test_share": request.test_share,
-            "seed": request.seed,
+            **{name: "" if value is None else value for name, value in asdict(request).items() if name != "drop"},
+            "drop": json.dumps(request.drop, ensure_ascii=False),
             "model": values["model"],
             "protocol": values["protocol"],
         },

@@ -41,8 +41,8 @@ def rows_of(found: Assessment) -> list[tuple[str, str, str]]:
     for arm, result in (found.uplift or {}).items():
         report = result.report
         rows += [
-            (f"uplift {arm}", f"Qini {interval_words(report.qini, 3)}", result.policy),
-            ("", f"best 30 % {interval_words(report.uplift_at_30, 4)}", "more outcomes per person contacted"),
+            (f"uplift {arm}", f"Qini {interval_words(result.qini, 3)}", result.policy),
+            ("", f"best 30 % {interval_words(result.uplift_at_30, 4)}", "more outcomes per person contacted"),
             ("", f"policy {interval_words(report.policy_value, 4)}", f"per person; contacts {report.contacted:.0%}"),
             ("", f"everyone {interval_words(report.treat_all, 4)}", "per person, against contacting no one"),
         ]

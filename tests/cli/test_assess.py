@@ -199,3 +199,79 @@ def test_what_cannot_be_had_is_null_and_the_rest_is_told(tmp_path: Path) -> None
 )
 def test_names_to_drop_are_split_at_commas(text: str, names: tuple[str, ...]) -> None:
     assert split_names(text) == names
+
+
+def test_a_later_row_that_looks_like_an_earlier_one_is_judged(tmp_path: Path) -> None:
+    frame = leads(900).drop(columns=["lead_id", "noise"]).round({"minutes": 0})
+    frame.loc[750:, frame.columns] = frame.loc[:149].to_numpy()
+    file = tmp_path / "repeats.csv"
+    _ordered(frame).to_csv(file, index=False)
+    values = _run(file, "--label", "won", "--time", "order", "--test-share", "0.3")
+    assert values["n_test"] == 270
+
+
+def test_a_cost_without_amounts_does_not_turn_the_advice_round(tmp_path: Path) -> None:
+    file = tmp_path / "emails.parquet"
+    emails(6_000).assign(order=np.arange(6_000)).to_parquet(file)
+    words = ("--label", "visit", "--treatment", "segment", "--time", "order")
+    free, priced = _run(file, *words), _run(file, *words, "--cost", "0.5")
+    assert priced["uplift"] == free["uplift"]
+    assert any("without the cost" in note for note in priced["notes"])
+    assert "no --value" in priced["reasons"]["profit"]
+
+
+def test_where_everybody_is_treated_alike_nobody_is_ranked(tmp_path: Path) -> None:
+    frame = emails(1_500)
+    frame["segment"] = np.where(frame["segment"] == "Mens E-Mail", "mail", "control")
+    frame["visit"] = (np.random.default_rng(1).random(len(frame)) < np.where(frame["segment"] == "mail", 0.4, 0.1)) * 1
+    file = tmp_path / "alike.parquet"
+    _ordered(frame).to_parquet(file)
+    (arm,) = _run(file, "--label", "visit", "--treatment", "segment", "--time", "order")["uplift"].values()
+    assert arm["learner"] == "treat_all"
+    assert arm["qini"] is arm["uplift_at_30"] is arm["intervals"]["qini"] is None
+    assert arm["policy_value"] > 0
+    assert '<td class="n" data-label="Qini">-</td>' in (tmp_path / "report" / "index.html").read_text()
+
+
+@pytest.mark.parametrize("column", ["minutes", "gift", "weight"])
+def test_numbers_beyond_all_measure_are_told(tmp_path: Path, column: str) -> None:
+    frame = _ordered(leads(600)).assign(gift=5.0, weight=1.0)
+    frame.loc[[3, 7], column] = [1e308, -1e308 if column == "minutes" else 1e308]
+    file = tmp_path / "vast.csv"
+    frame.to_csv(file, index=False)
+    words = ("--label", "won", "--time", "order", "--value", "gift", "--population-weight", "weight")
+    if column == "weight":
+        assert "beyond 1e+30" in _refuse(file, *words)
+        return
+    values = _run(file, *words)
+    if column == "gift":
+        assert values["profit"] is None
+        assert "2 amounts in 'gift' are beyond 1e+30" in values["reasons"]["profit"]
+    else:
+        assert any("2 values of 'minutes' are beyond 1e+30" in note for note in values["notes"])
+    assert 0.5 < values["roc_auc"]["value"] < 0.95
+
+
+def test_a_zip_code_is_a_feature_and_an_order_code_is_none(tmp_path: Path) -> None:
+    rng = np.random.default_rng(5)
+    frame = leads(1_500).assign(zip_code=rng.integers(10_000, 10_900, 1_500), order_code=rng.permutation(1_500) + 7_000)
+    file = tmp_path / "codes.csv"
+    frame.to_csv(file, index=False)
+    dropped = _run(file, "--label", "won")["dropped"]
+    assert "zip_code" not in dropped
+    assert dropped["order_code"].startswith("an identifier")
+
+
+def test_a_run_that_breaks_leaves_no_earlier_report(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file = tmp_path / "leads.csv"
+    _ordered(leads(400)).to_csv(file, index=False)
+    _run(file, "--label", "won", "--time", "order")
+
+    def break_down(*_: object, **__: object) -> None:
+        raise MemoryError
+
+    monkeypatch.setattr("pipelines.assess.run.assess", break_down)
+    folder = tmp_path / "report"
+    told = runner.invoke(app, ["assess", str(file), "--label", "won", "--out", str(folder), "--no-track"])
+    assert told.exit_code != 0
+    assert list(folder.iterdir()) == []

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from models.assess.measures import evaluate_rows
+from models.assess.measures import evaluate_rows, lift_of, reliability_of
 from models.calibration.calibrator import expit
 
 RNG = np.random.default_rng(3)
@@ -51,3 +51,22 @@ def test_undersampled_negatives_weighted_back_give_the_population() -> None:
     assert part.roc_auc.value == pytest.approx(whole.roc_auc.value, abs=0.01)
     assert part.intercept.value == pytest.approx(0.0, abs=0.06)
     assert part.slope.value == pytest.approx(1.0, abs=0.06)
+
+
+def test_pictures_count_a_weight_as_so_many_rows() -> None:
+    y, p, raw = _rows(4_000)
+    p = p + RNG.random(p.size) * 1e-9  # no ties, which would be put into bins by their place
+    weight = RNG.integers(1, 4, y.size)
+    rows = np.repeat(np.arange(y.size), weight)
+    weights = weight.astype(float)
+    table, written_out = reliability_of(p, y, weights), reliability_of(p[rows], y[rows], None)
+    assert len(table) == len(written_out) == 10
+    for mine, other in zip(table, written_out, strict=True):
+        assert mine["p"] == pytest.approx(other["p"], abs=2e-3)
+        assert mine["observed"] == pytest.approx(other["observed"], abs=0.01)
+    lift = dict(lift_of(y, p, raw, weights))
+    whole = lift_of(y[rows], p[rows], raw[rows], None)
+    shares = np.array(sorted(lift))
+    for share, found in whole:
+        assert lift[shares[np.abs(shares - share).argmin()]] == pytest.approx(found, abs=0.01)
+    assert lift_of(y, p, raw, np.ones(y.size))[-1] == pytest.approx((1.0, 1.0))
