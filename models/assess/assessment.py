@@ -170,6 +170,9 @@ def assess(table: FlatTable, plan: AssessPlan, *, progress: Callable[[str], None
     uplift, unavailable, remarks = assess_uplift(table, typed, control=plan.control, cost=cost, seed=plan.seed)
     if uplift and plan.cost and table.value is None:
         remarks = (*remarks, "uplift is told without the cost: no amounts say what a return is worth beside it")
+    if len(rounds) > 1:
+        told = "the reason for the model, its policy and what drives it are those of the last round of folds"
+        remarks = (*remarks, told)
     if table.weight is not None:
         remarks = (*remarks, "rates of suspected leaks are those of the rows in the file, not of the population")
     weight = None if table.weight is None else table.weight[rows]

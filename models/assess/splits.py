@@ -99,6 +99,11 @@ def make_splits(table: FlatTable, *, test_share: float, seed: int) -> Splits:
         splits = _named(table, table.is_test)
     elif table.time is not None:
         splits = _latest(table, test_share)
+        if table.group is not None and splits.rounds[0].test.size < LEAST_IN_TEST:
+            raise BadInputError(
+                "Nearly every later row belongs to a group that has earlier rows too, so none of them is new.",
+                remedy="Leave --group out to forecast known groups, or leave --time out to hold whole groups out.",
+            )
     else:
         return _folds(table, seed)
     for split in splits.rounds:

@@ -21,6 +21,8 @@ from pipelines.ingest.reading import ROW_NUMBER, quoted, read_into, text
 
 MOST_ROWS: Final = 250_000
 MOST_CELLS: Final = 100_000_000
+# No file has columns of these names: they hold what a file may not.
+_OUTCOME, _SAMPLING, _HELD_OUT, _ROLE = (f"__assess__{name}" for name in ("outcome", "sampling", "held_out", "role_"))
 _ABSURD: Final = 1e30  # no count, amount or measure is larger; sums of squares would end
 _MANY_COLUMNS: Final = 200  # above this numbers are kept in four bytes
 _MOST_REJECTS: Final = 0.2
@@ -122,7 +124,7 @@ def _typed_table(
     """
     parts = [f"{one.sql} as {quoted(name)}" for name, one in types.items() if name != ROW_NUMBER]
     outcome = label.sql(quoted(request.label))
-    connection.execute(f"create table typed as select {ROW_NUMBER}, {', '.join(parts)}, {outcome} as _outcome from t")
+    connection.execute(f"create table typed as select {ROW_NUMBER}, {', '.join(parts)}, {outcome} as {_OUTCOME} from t")
     connection.execute("drop table t")
     connection.execute("set enable_external_access = false")
     connection.execute("set lock_configuration = true")
@@ -162,7 +164,7 @@ def _fetch(
     del label
     features = [name for name in types if name not in request.roles and name != ROW_NUMBER]
     counted = connection.execute(
-        "select count(_outcome), count(*), count(*) filter (_outcome) from typed"
+        f"select count({_OUTCOME}), count(*), count(*) filter ({_OUTCOME}) from typed"
     ).fetchone() or (0, 0, 0)
     total, rows, hits = (int(one) for one in counted)
     if total < rows:
@@ -170,12 +172,12 @@ def _fetch(
     sample, weight = _sample(request, rows=total, hits=hits, columns=len(features), found=found)
     parts = [_feature_sql(name, types[name].kind, short=len(features) > _MANY_COLUMNS) for name in features]
     _tell_absurd(connection, [name for name in features if types[name].kind == "number"], found)
-    parts += [f"_outcome, {ROW_NUMBER}, {weight} as _sampling, {held_out or 'null::boolean'} as _held_out"]
+    parts += [f"{_OUTCOME}, {ROW_NUMBER}, {weight} as {_SAMPLING}, {held_out or 'null::boolean'} as {_HELD_OUT}"]
     for role in _ROLES:
         name = getattr(request, role)
-        parts.append(f"{quoted(name) if name else 'null'} as _role_{role}")
+        parts.append(f"{quoted(name) if name else 'null'} as {_ROLE}{role}")
     frame = connection.execute(
-        f"select {', '.join(parts)} from typed where _outcome is not null and {sample} order by {ROW_NUMBER}"
+        f"select {', '.join(parts)} from typed where {_OUTCOME} is not null and {sample} order by {ROW_NUMBER}"
     ).df()
     return _table(frame, features, types, request, total, found, is_sample=weight != "1.0", where=where)
 
@@ -215,8 +217,8 @@ def _sample(request: Request, *, rows: int, hits: int, columns: int, found: _Fou
         f"fitted and judged on a sample of about {most:,} of {rows:,} rows: {keep:.0%} of the positives, "
         f"{share:.1%} of the others, weighted back"
     )
-    taken = f"{draw} < case when _outcome then {keep!r} else {share!r} end"
-    return taken, f"case when _outcome then {1 / keep!r} else {1 / share!r} end"
+    taken = f"{draw} < case when {_OUTCOME} then {keep!r} else {share!r} end"
+    return taken, f"case when {_OUTCOME} then {1 / keep!r} else {1 / share!r} end"
 
 
 def _table(
@@ -233,7 +235,7 @@ def _table(
     keep = np.ones(len(frame), dtype=bool)
     time = _time(frame, types, request, keep, found)
     weight = _weight(frame, request, keep, found, is_sample=is_sample, where=where)
-    y = frame["_outcome"].to_numpy(dtype=bool)
+    y = frame[_OUTCOME].to_numpy(dtype=bool)
     value = _value(frame, request, y, found)
     table = FlatTable(
         columns=frame[list(features)],
@@ -242,11 +244,11 @@ def _table(
         group=_group(frame, request),
         value=value,
         treatment=_treatment(frame, request),
-        propensity=frame["_role_propensity"].to_numpy(dtype=np.float64, na_value=np.nan)
+        propensity=frame[f"{_ROLE}propensity"].to_numpy(dtype=np.float64, na_value=np.nan)
         if request.propensity
         else None,
         weight=weight,
-        is_test=frame["_held_out"].to_numpy(dtype=bool) if request.test_filter is not None else None,
+        is_test=frame[_HELD_OUT].to_numpy(dtype=bool) if request.test_filter is not None else None,
         time_is_date=request.time is not None and types[request.time].kind == "date",
         total_rows=total,
         notes=tuple(found.notes),
@@ -261,7 +263,7 @@ def _time(
 ) -> Floats | None:
     if request.time is None:
         return None
-    series = frame["_role_time"]
+    series = frame[f"{_ROLE}time"]
     if types[request.time].kind == "date":
         stamps = series.to_numpy(dtype="datetime64[s]")
         values = np.where(np.isnat(stamps), np.nan, stamps.astype(np.int64) / 86_400.0)
@@ -277,10 +279,10 @@ def _time(
 def _weight(
     frame: pd.DataFrame, request: Request, keep: Bools, found: _Found, *, is_sample: bool, where: str
 ) -> Floats | None:
-    drawn = frame["_sampling"].to_numpy(dtype=np.float64)
+    drawn = frame[_SAMPLING].to_numpy(dtype=np.float64)
     if request.weight is None:
         return drawn if is_sample else None
-    values = frame["_role_weight"].to_numpy(dtype=np.float64, na_value=np.nan)
+    values = frame[f"{_ROLE}weight"].to_numpy(dtype=np.float64, na_value=np.nan)
     if (values < 0).any():
         raise BadInputError(
             f"{int((values < 0).sum()):,} population weights are below zero.",
@@ -307,7 +309,7 @@ def _value(frame: pd.DataFrame, request: Request, y: Bools, found: _Found) -> Fl
         if request.cost is not None:
             found.unavailable["profit"] = "a cost is given but no --value, so nothing can be earned"
         return None
-    values = frame["_role_value"].to_numpy(dtype=np.float64, na_value=np.nan)
+    values = frame[f"{_ROLE}value"].to_numpy(dtype=np.float64, na_value=np.nan)
     below = int((values < 0).sum())
     if below:
         found.unavailable["profit"] = (
@@ -334,14 +336,14 @@ def _group(frame: pd.DataFrame, request: Request) -> np.ndarray[Any, Any] | None
     if request.group is None:
         return None
     alone = "row " + frame[ROW_NUMBER].astype(str)
-    series = frame["_role_group"]
+    series = frame[f"{_ROLE}group"]
     return series.astype(object).where(series.notna(), alone).astype(str).to_numpy(dtype=object)
 
 
 def _treatment(frame: pd.DataFrame, request: Request) -> np.ndarray[Any, Any] | None:
     if request.treatment is None:
         return None
-    series = frame["_role_treatment"]
+    series = frame[f"{_ROLE}treatment"]
     if series.dtype.kind in "fiu":
         series = series.map(lambda number: None if pd.isna(number) else f"{number:g}")
     words = series.astype(object).where(series.notna(), None)

@@ -275,3 +275,20 @@ def test_a_run_that_breaks_leaves_no_earlier_report(tmp_path: Path, monkeypatch:
     told = runner.invoke(app, ["assess", str(file), "--label", "won", "--out", str(folder), "--no-track"])
     assert told.exit_code != 0
     assert list(folder.iterdir()) == []
+
+
+def test_a_file_may_call_its_columns_as_it_likes(tmp_path: Path) -> None:
+    frame = _ordered(leads(1_500)).rename(columns={"visits": "_outcome", "minutes": "_role_time", "noise": "_held_out"})
+    file = tmp_path / "names.csv"
+    frame.to_csv(file, index=False)
+    values = _run(file, "--label", "won", "--time", "order", "--test-filter", "_outcome > 2")
+    assert not {"_outcome", "_role_time", "_held_out"} & set(values["dropped"])
+
+
+def test_later_rows_of_known_groups_alone_are_told_as_such(tmp_path: Path) -> None:
+    frame = _ordered(leads(900)).assign(team=lambda rows: rows.index % 7)
+    file = tmp_path / "teams.csv"
+    frame.to_csv(file, index=False)
+    told = _refuse(file, "--label", "won", "--time", "order", "--group", "team")
+    assert "every later row belongs to a group that has earlier rows" in told
+    assert "Leave --group out" in told
