@@ -3,21 +3,20 @@
 from __future__ import annotations
 
 import hashlib
-import json
 from dataclasses import dataclass
 from datetime import date
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import duckdb
 import pandas as pd
 
-from contracts.files import write_atomic
+from contracts.keys import MODELS, installation_key
 from contracts.settings import Settings
 from models.features import FEATURES, FeatureSpec
 from models.training.fingerprint import fingerprint
 from pipelines.resources import PROJECT_ROOT, Engine
 from pipelines.training.frames import has_panel
+from pipelines.training.uplift_shelf import UpliftShelf
 from pipelines.warehouse import Warehouse
 
 if TYPE_CHECKING:
@@ -114,8 +113,9 @@ def make_uplift(engine: Engine, *, as_of: date, features: tuple[FeatureSpec, ...
     A day within a week of the last learning keeps it, so that the daily run does not pay for it.
     """
     settings = engine.settings
-    shelf = _Shelf(settings.var_dir / "models" / "uplift")
-    kept = shelf.of_day(as_of) or shelf.recent(as_of)
+    key = installation_key(settings.secrets_dir, MODELS)
+    shelf = UpliftShelf(settings.var_dir / "models" / "uplift", key)
+    kept = shelf.of_day(as_of) or shelf.recent(as_of, days=KEEP_DAYS)
     if kept is None:
         with engine.warehouse.open() as connection:
             frame = read_trial(engine.warehouse, connection, as_of=as_of, features=features)
@@ -130,7 +130,7 @@ def _learn(
     frame: pd.DataFrame,
     settings: Settings,
     features: tuple[FeatureSpec, ...],
-    shelf: _Shelf,
+    shelf: UpliftShelf,
     name: str,
     as_of: date,
 ) -> dict[str, Any]:
@@ -209,36 +209,3 @@ def code_digest() -> str:
         for path in sorted(place.glob("*.py")) if place.is_dir() else [place]:
             digest.update(path.name.encode() + b"\0" + path.read_bytes())
     return digest.hexdigest()
-
-
-@dataclass(frozen=True)
-class _Shelf:
-    """Models as JSON below `var/models/uplift`, found by name and by day."""
-
-    root: Path
-
-    def read(self, name: str) -> dict[str, Any] | None:
-        path = self.root / "by_fingerprint" / f"{name[:32]}.json"
-        found: dict[str, Any] | None = json.loads(path.read_text()) if path.exists() else None
-        return found
-
-    def save(self, found: dict[str, Any]) -> None:
-        path = self.root / "by_fingerprint" / f"{found['name'][:32]}.json"
-        write_atomic(path, json.dumps(found, sort_keys=True).encode() + b"\n")
-
-    def of_day(self, as_of: date) -> dict[str, Any] | None:
-        path = self.root / "by_day" / f"{as_of.isoformat()}.json"
-        return self.read(json.loads(path.read_text())["name"]) if path.exists() else None
-
-    def recent(self, as_of: date) -> dict[str, Any] | None:
-        days = sorted(path.stem for path in (self.root / "by_day").glob("*.json"))
-        earlier = [day for day in days if day < as_of.isoformat()]
-        found = self.of_day(date.fromisoformat(earlier[-1])) if earlier else None
-        if found is None:
-            return None
-        age = (as_of - date.fromisoformat(found["learned_as_of"])).days
-        return found if 0 <= age < KEEP_DAYS else None
-
-    def save_day(self, as_of: date, name: str) -> None:
-        path = self.root / "by_day" / f"{as_of.isoformat()}.json"
-        write_atomic(path, json.dumps({"name": name}).encode() + b"\n")

@@ -281,7 +281,7 @@ def test_a_file_may_call_its_columns_as_it_likes(tmp_path: Path) -> None:
     frame = _ordered(leads(1_500)).rename(columns={"visits": "_outcome", "minutes": "_role_time", "noise": "_held_out"})
     file = tmp_path / "names.csv"
     frame.to_csv(file, index=False)
-    values = _run(file, "--label", "won", "--time", "order", "--test-filter", "_outcome > 2")
+    values = _run(file, "--label", "won", "--time", "order", "--test-filter", "_outcome = 3")
     assert not {"_outcome", "_role_time", "_held_out"} & set(values["dropped"])
 
 
