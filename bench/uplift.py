@@ -122,7 +122,7 @@ def uplift_rows(at: Origin, people: int, *, share: float | None, state: Path, tr
     Args:
         at: origin of the rows.
         people: of the world.
-        share: of the value of the best that the exports allow that is promised, or None.
+        share: of the oracle's value that is promised, or None.
         state, truth: as for `policy_of`.
     """
     found = policy_of(state, truth)
@@ -133,15 +133,19 @@ def uplift_rows(at: Origin, people: int, *, share: float | None, state: Path, tr
     return [
         make_row(
             at, f"{name}, free: missing of the best by the exports", [1.0 - found.share(free, of=found.best)], "share",
-            baseline=[1.0 - everybody / found.value(found.best > free, free)], target=missing,
+            baseline=[1.0 - everybody / found.value(found.best > free, free)],
         ),
         make_row(
             at, f"{name}, free: missing of the oracle's value", [1.0 - found.share(free, of=found.hidden)], "share",
-            baseline=[1.0 - everybody / found.value(found.hidden > free, free)],
+            baseline=[1.0 - everybody / found.value(found.hidden > free, free)], target=missing,
         ),
         make_row(
             at, f"{name}, at the mean effect's cost: missing of the best by the exports",
-            [1.0 - found.share(costly, of=found.best)], "share", target=missing,
+            [1.0 - found.share(costly, of=found.best)], "share",
+        ),
+        make_row(
+            at, f"{name}, at the mean effect's cost: missing of the oracle's value",
+            [1.0 - found.share(costly, of=found.hidden)], "share",
         ),
         make_row(at, f"{name}, free: contacted", [float(np.mean(found.contacts(free)))], "share"),
     ]  # fmt: skip

@@ -70,11 +70,11 @@ def test_harmed_people_are_left_alone_and_unknown_ones_treated_as_all(tmp_path: 
 def test_a_model_that_treats_all_alike_is_taken_at_its_word(tmp_path: Path) -> None:
     state, truth = _house(tmp_path, learner="treat_all", expected={"a": -0.01})
     assert policy_of(state, truth).contacts(0.0).all()
-    best, oracle, costly, contacted = uplift_rows(origin(), 4, share=0.8, state=state, truth=truth)
+    best, oracle, costly, at_cost, contacted = uplift_rows(origin(), 4, share=0.8, state=state, truth=truth)
     assert "treat_all" in best.name
-    assert (best.value, best.ok) == (pytest.approx(0.5), False)
-    assert (oracle.value, oracle.ok) == (pytest.approx(0.75), None)
-    assert costly.value == pytest.approx(1.0)
+    assert (best.value, best.ok) == (pytest.approx(0.5), None)
+    assert (oracle.value, oracle.ok) == (pytest.approx(0.75), False)
+    assert costly.value == at_cost.value == pytest.approx(1.0)
     assert contacted.value == 1.0
 
 
