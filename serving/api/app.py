@@ -15,6 +15,7 @@ from serving.api.frame import Frame, answer_errors
 from serving.api.live import Watcher
 from serving.api.schemas import BulkRequest, EventsRequest, LeadIn, ProblemOut, ScoreRequest
 from serving.api.state import ApiState
+from serving.api.told import POLL_SECONDS as TOLD_SECONDS
 
 _PROBLEMS: Final[dict[int | str, dict[str, Any]]] = {
     status: {
@@ -38,7 +39,7 @@ def create_app(state: ApiState) -> FastAPI:
         # Apart: a ledger that hangs must not hold a promotion up.
         watchers = [
             Watcher(state.source.refresh, state.tell_figures),
-            Watcher(state.told.refresh, state.housekeeper.look, name="told"),
+            Watcher(state.told.refresh, state.housekeeper.look, every_seconds=TOLD_SECONDS, name="told"),
         ]
         state.source.refresh()
         state.told.refresh()

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 from starlette.requests import ClientDisconnect, Request
 
 from serving.api.auth import Principal, Right, credential
-from serving.api.limits import Allowance, MemoryLimiter
+from serving.api.limits import MemoryLimiter
 from serving.api.problems import ProblemError
 
 if TYPE_CHECKING:
@@ -36,21 +36,26 @@ async def admit(request: Request, right: Right, *, route: str) -> Principal:
     state = state_of(request)
     request.state.route = route
     headers = request.headers
-    caller = _address(request)
     try:
         token = credential(headers.get("authorization"), headers.get("x-api-key"))
         principal = state.authenticator.recall(token)
         if principal is None:
             # Not looked up: guessing costs nothing more. A key that was right lately is asked for all the same.
-            if state.failures.is_spent(caller, _FAILED_PER_MINUTE) and not state.authenticator.has_seen(token):
+            if state.failures.is_spent(_address(request), _FAILED_PER_MINUTE) and not state.authenticator.has_seen(
+                token
+            ):
                 raise _too_many_failures()
             principal = await asyncio.to_thread(state.authenticator.verify, token)
     except ProblemError as error:
-        if error.status == 401 and not state.failures.take(caller, _FAILED_PER_MINUTE).allowed:
+        if error.status == 401 and not state.failures.take(_address(request), _FAILED_PER_MINUTE).allowed:
             raise _too_many_failures() from None
         raise
     request.state.principal = principal
-    allowance = await _taken(state, principal)
+    limiter = state.limiter
+    if isinstance(limiter, MemoryLimiter):
+        allowance = limiter.take(principal.key_id, principal.per_minute)
+    else:  # Redis may hang for a while
+        allowance = await asyncio.to_thread(limiter.take, principal.key_id, principal.per_minute)
     request.state.limit_headers = allowance.headers(state.limiter.window_seconds)
     if not allowance.allowed:
         raise ProblemError(
@@ -62,13 +67,6 @@ async def admit(request: Request, right: Right, *, route: str) -> Principal:
     if not principal.may(right):
         raise ProblemError(403, "not_allowed", f"The role {principal.role.value} may not do this.")
     return principal
-
-
-async def _taken(state: ApiState, principal: Principal) -> Allowance:
-    limiter = state.limiter
-    if isinstance(limiter, MemoryLimiter):
-        return limiter.take(principal.key_id, principal.per_minute)
-    return await asyncio.to_thread(limiter.take, principal.key_id, principal.per_minute)  # Redis may hang for a while
 
 
 def _address(request: Request) -> str:

@@ -21,7 +21,7 @@ from contracts.errors import RecoveryError
 from recovery.access.activities import ToldActivity
 from serving.api.patience import Patience
 
-POLL_SECONDS: Final = 1.0
+POLL_SECONDS: Final = 2.0
 _STAMP: Final = struct.Struct("<q")
 _log = logging.getLogger("recovery.api")
 
