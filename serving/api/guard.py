@@ -18,7 +18,21 @@ if TYPE_CHECKING:
 MOST_BYTES: Final = 1 << 20
 MOST_BULK_BYTES: Final = 32 << 20
 BODY_SECONDS: Final = 20.0
+_HEADERS: Final = "recovery.headers"
 _FAILED_PER_MINUTE: Final = 60  # wrong credentials from one address
+
+
+def header_of(request: Request, name: bytes) -> str | None:
+    """A header field by its name in lower case; of several the first.
+
+    The framework looks each one up by a walk over all; here one walk serves them all.
+    """
+    scope = request.scope
+    known: dict[bytes, bytes] | None = scope.get(_HEADERS)
+    if known is None:
+        known = scope[_HEADERS] = dict(reversed(scope["headers"]))
+    value = known.get(name)
+    return None if value is None else value.decode("latin-1")
 
 
 def state_of(request: Request) -> ApiState:
@@ -35,9 +49,8 @@ async def admit(request: Request, right: Right, *, route: str) -> Principal:
     """
     state = state_of(request)
     request.state.route = route
-    headers = request.headers
     try:
-        token = credential(headers.get("authorization"), headers.get("x-api-key"))
+        token = credential(header_of(request, b"authorization"), header_of(request, b"x-api-key"))
         principal = state.authenticator.recall(token)
         if principal is None:
             # Not looked up: guessing costs nothing more. A key that was right lately is asked for all the same.
@@ -86,10 +99,10 @@ async def read_body(request: Request, *, most: int = MOST_BYTES) -> bytes:
     Raises:
         ProblemError: 400, 408, 413 or 415.
     """
-    kind = request.headers.get("content-type", "application/json").partition(";")[0].strip().lower()
+    kind = (header_of(request, b"content-type") or "application/json").partition(";")[0].strip().lower()
     if kind != "application/json":
         raise ProblemError(415, "not_json", "The body must be application/json.")
-    told = request.headers.get("content-length", "")
+    told = header_of(request, b"content-length") or ""
     if told.isdigit() and int(told) > most:
         raise _too_large(most)
     try:

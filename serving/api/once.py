@@ -12,7 +12,7 @@ from starlette.responses import Response
 
 from recovery.access.answers import Claim, claim_answer, keep_answer, release_answer
 from serving.api.auth import Principal
-from serving.api.guard import state_of
+from serving.api.guard import header_of, state_of
 from serving.api.problems import ProblemError
 from serving.api.schemas import naive
 from serving.api.state import ApiState
@@ -40,7 +40,7 @@ async def answer_once(
         route: of the request; another one with the same key is a conflict.
         may_see: raises where the caller may not see today what the first answer told.
     """
-    given = request.headers.get("idempotency-key")
+    given = header_of(request, b"idempotency-key")
     if given is None:
         return Response(await asyncio.to_thread(make), media_type=_JSON)
     if not 0 < len(given) <= _MOST_KEY:

@@ -20,7 +20,7 @@ from serving.api.auth import Principal, Right
 from serving.api.described import score_leads
 from serving.api.direct import DirectRoute
 from serving.api.doors import HeldResponse
-from serving.api.guard import MOST_BULK_BYTES, admit, read_body, state_of
+from serving.api.guard import MOST_BULK_BYTES, admit, header_of, read_body, state_of
 from serving.api.known import answer_of, person_answer, row_of
 from serving.api.lane import Asked, read_bulk, read_score
 from serving.api.leads import Leads, leads_of
@@ -47,7 +47,7 @@ async def score(request: Request) -> Response:
     """
     principal = await admit(request, Right.SCORE, route="score")
     body = await read_body(request)
-    if request.headers.get("idempotency-key") is None:
+    if header_of(request, b"idempotency-key") is None:
         plain = read_score(body)
         if plain is not None:
             state = state_of(request)

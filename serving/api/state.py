@@ -81,8 +81,9 @@ class ApiState:
 
     def degraded(self) -> list[str]:
         """What works less well than it should, in words; empty when nothing does."""
-        found = [_UNUSABLE[what] for what in self.live.faults]
-        found += [] if self.told.fault is None else [self.told.fault]
+        found = [] if self.told.fault is None else [self.told.fault]
+        if faults := self.source.live.faults:
+            found += [_UNUSABLE[what] for what in faults]
         if self.authenticator.is_degraded:
             found.append("the ledger does not answer: keys are those of the last minutes")
         if getattr(self.limiter, "is_degraded", False):
