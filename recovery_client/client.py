@@ -90,7 +90,10 @@ class RecoveryClient:
     ) -> Iterator[Score | None]:
         """Scores in the order of people and then leads, None for nobody known; streamed, up to 10,000 in all.
 
-        A stream that breaks is asked again for what has not come yet.
+        A stream that breaks or ends early is asked again for what has not come yet.
+
+        Raises:
+            ApiError: what the service refuses, or `no_answer` when the tries are used up.
         """
         body: dict[str, Any] = {
             "person_ids": list(person_ids),
@@ -111,9 +114,11 @@ class RecoveryClient:
                         self._wait_or_raise(answer, left)
                         continue
                     for line in answer.iter_lines():
-                        found = json.loads(line)
+                        found = _whole(line)
                         done += 1
                         yield None if "error" in found else Score.from_json(found)
+                    if done < len(person_ids) + len(leads):
+                        raise httpx.RemoteProtocolError("the stream ended early")
                     return
             except httpx.TransportError as error:  # what came is not asked for again
                 if done == len(person_ids) + len(leads):
@@ -167,6 +172,13 @@ class RecoveryClient:
 
 def _about(person_id: str, what: str) -> str:
     return f"/v1/people/{quote(person_id, safe='')}/{what}"
+
+
+def _whole(line: str) -> dict[str, Any]:
+    try:
+        return dict(json.loads(line))
+    except ValueError as error:  # a body that ends with its connection may end within a line
+        raise httpx.RemoteProtocolError("the stream broke within a line") from error
 
 
 def _error(answer: httpx.Response) -> ApiError:

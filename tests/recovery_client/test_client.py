@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from dataclasses import fields
 from datetime import UTC, datetime, timedelta
 
 import httpx
@@ -10,6 +11,7 @@ from fastapi.testclient import TestClient
 
 from recovery_client import Activity, ApiError, Event, Lead, RecoveryClient
 from serving.api.app import create_app
+from serving.api.schemas import EventIn
 from tests.serving.api.conftest import PEOPLE, Site
 from tests.serving.api.conftest import site as site
 
@@ -125,3 +127,7 @@ def test_a_time_without_offset_is_refused() -> None:
     naive = Activity(datetime(2026, 1, 1) + timedelta(days=1), "form", "inbound")
     with pytest.raises(ValueError, match="offset"):
         naive.to_json()
+
+
+def test_an_event_has_the_fields_that_the_service_reads() -> None:
+    assert {one.name for one in fields(Event)} == set(EventIn.model_fields)
