@@ -47,8 +47,9 @@ class UpliftShelf:
 
     def recent(self, as_of: date, *, days: int) -> dict[str, Any] | None:
         """What the newest earlier day used, if it was learned less than so many days ago."""
-        earlier = sorted(path.stem for path in (self.root / "by_day").glob("*.json") if path.stem < as_of.isoformat())
-        found = self.of_day(date.fromisoformat(earlier[-1])) if earlier else None
+        days_kept = (_day_of(path) for path in (self.root / "by_day").glob("*.json"))
+        earlier = [day for day in days_kept if day is not None and day < as_of]
+        found = self.of_day(max(earlier)) if earlier else None
         if found is None:
             return None
         age = (as_of - date.fromisoformat(found["learned_as_of"])).days
@@ -73,10 +74,11 @@ class UpliftShelf:
             return None
         try:
             sealed = json.loads(path.read_bytes())
-            seal, text = str(sealed["seal"]), str(sealed["content"])
-        except (ValueError, KeyError, TypeError):
-            seal, text = "", ""
-        if not hmac.compare_digest(seal.encode(), self._seal_of(path, text).encode()):
+            seal, text = str(sealed["seal"]).encode(), str(sealed["content"])
+            is_ours = hmac.compare_digest(seal, self._seal_of(path, text).encode())
+        except (ValueError, KeyError, TypeError, RecursionError):
+            is_ours, text = False, ""
+        if not is_ours:
             _log.warning("%s was changed, or not written here: it is not read, and learned again", path.name)
             return None
         content: dict[str, Any] = json.loads(text)
@@ -85,3 +87,11 @@ class UpliftShelf:
     def _seal_of(self, path: Path, text: str) -> str:
         message = b"uplift\0" + f"{path.parent.name}/{path.name}".encode() + b"\0" + text.encode()
         return hmac.new(self.key.secret, message, hashlib.sha256).hexdigest()
+
+
+def _day_of(path: Path) -> date | None:
+    """Day of a file's name; None for a file that somebody else put there."""
+    try:
+        return date.fromisoformat(path.stem)
+    except ValueError:
+        return None

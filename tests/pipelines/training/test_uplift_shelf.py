@@ -42,9 +42,16 @@ def test_no_flipped_byte_is_ever_read(shelf: UpliftShelf) -> None:
         assert shelf.read(FOUND["name"]) in (None, FOUND)  # a changed blank between names says the same
         if b'"content"' in changed and at > whole.index(b'"content": "') + 12:
             assert shelf.read(FOUND["name"]) is None
-    for content in (b"", b"[]", b"{", whole[:-20], json.dumps(FOUND).encode()):
+    odd = (b"[" * 100_000, b"\xff\xfe", b'{"seal": "a", "content": "\\ud800"}', b'{"seal": "\\ud800", "content": "a"}')
+    for content in (b"", b"[]", b"{", whole[:-20], json.dumps(FOUND).encode(), *odd):
         path.write_bytes(content)
         assert shelf.read(FOUND["name"]) is None
+
+
+def test_a_stray_file_among_the_days_is_no_day(shelf: UpliftShelf) -> None:
+    (shelf.root / "by_day" / "2026-05-32.json").write_text("{}")
+    (shelf.root / "by_day" / "copy of 2026.json").write_text("{}")
+    assert shelf.recent(DAY + timedelta(days=1), days=7) == FOUND
 
 
 def test_a_file_of_another_installation_or_under_another_name_is_not_read(shelf: UpliftShelf) -> None:
